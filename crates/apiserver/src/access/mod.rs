@@ -1,0 +1,1 @@
+//! What may they do: the RBAC index, reviews, bootstrap policy.

@@ -1,0 +1,1 @@
+//! The in-process client and touch notices.

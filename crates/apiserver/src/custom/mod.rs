@@ -1,0 +1,1 @@
+//! The engine of custom resources: structural schemas, pruning, defaulting, validation, versions. Pure.

@@ -1,0 +1,1 @@
+//! Discovery, aggregated discovery, OpenAPI v2 and v3, version.

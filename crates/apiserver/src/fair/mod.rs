@@ -1,0 +1,1 @@
+//! Seats: how many requests of a tenant run at a time.

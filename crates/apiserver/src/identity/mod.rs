@@ -1,0 +1,1 @@
+//! Who is asking: client certificates, bound tokens, credentials.

@@ -1,0 +1,1 @@
+//! Hooks: a file per kind that needs one. Pure functions.

@@ -1,0 +1,3 @@
+//! Pure data: types of kinds, resources, object access, quantities, selectors, `Status`. No I/O, no runtime.
+
+pub mod schema;

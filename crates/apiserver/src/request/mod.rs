@@ -1,0 +1,1 @@
+//! From a request head to what is asked, and to the handler that answers.

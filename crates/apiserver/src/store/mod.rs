@@ -1,0 +1,1 @@
+//! Where objects live: snapshots, group commit, history, base image, backends.

@@ -1,0 +1,1 @@
+//! Tenants: ids, resolution from a request head, life cycle.

@@ -1,0 +1,1 @@
+//! What the server asks of hosts and of the hub, as traits.

@@ -1,0 +1,1 @@
+//! Watch streams: events, bookmarks, initial lists, the wildcard watch.

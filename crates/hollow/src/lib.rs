@@ -1,0 +1,1 @@
+//! Simulated nodes, kubelets and a plain scheduler, always marked simulated.

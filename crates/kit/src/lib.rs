@@ -1,0 +1,1 @@
+//! What controllers share: guarded apply, backoff, endpoints, the isolation set.

@@ -1,0 +1,1 @@
+//! Builders, scenarios, faulty stores and clients for tests.

@@ -1,0 +1,1 @@
+//! Skerry: virtual clusters, one inventory, placement that explains itself.

@@ -1,0 +1,3 @@
+//! The `skerry` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Carries a virtual cluster's objects to its host, and their status back.

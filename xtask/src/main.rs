@@ -1,0 +1,3 @@
+//! Generators and checks, run as `cargo xtask <command>`.
+
+fn main() {}
