@@ -9,17 +9,17 @@ pub mod tenant;
 
 pub mod request;
 
-pub mod identity;
 pub mod access;
-pub mod fair;
 pub mod audit;
+pub mod fair;
+pub mod identity;
 
 pub mod codec;
 
-pub mod model;
-pub mod patch;
 pub mod apply;
 pub mod custom;
+pub mod model;
+pub mod patch;
 
 pub mod admit;
 pub mod kinds;
@@ -34,5 +34,5 @@ pub mod watch;
 pub mod bus;
 pub mod controllers;
 
-pub mod tunnel;
 pub mod ops;
+pub mod tunnel;
