@@ -1,5 +1,9 @@
 //! Pure data: types of kinds, resources, object access, quantities, selectors, `Status`. No I/O, no runtime.
 
+pub mod clock;
 pub mod gvk;
+pub mod names;
+pub mod object;
 pub mod schema;
+pub mod selector;
 pub mod status;
