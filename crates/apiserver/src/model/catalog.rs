@@ -175,11 +175,9 @@ mod tests {
 
     #[test]
     fn versions_order_as_upstream() {
-        let mut got = vec!["v1beta1", "foo1", "v2", "v1", "v10", "v11alpha2", "v11beta2", "foo10", "v1alpha1"];
+        let mut got =
+            vec!["v1beta1", "foo1", "v2", "v1", "v10", "v11alpha2", "v11beta2", "foo10", "v1alpha1"];
         got.sort_by(|a, b| compare_versions(b, a));
-        assert_eq!(
-            got,
-            ["v10", "v2", "v1", "v11beta2", "v1beta1", "v11alpha2", "v1alpha1", "foo1", "foo10"]
-        );
+        assert_eq!(got, ["v10", "v2", "v1", "v11beta2", "v1beta1", "v11alpha2", "v1alpha1", "foo1", "foo10"]);
     }
 }

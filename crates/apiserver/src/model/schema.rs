@@ -90,8 +90,23 @@ pub struct Field {
     pub default: Option<Value>,
     /// A change after creation is refused.
     pub immutable: bool,
+    /// What the zero value (`""`, `0`, `false`, no items) stands for.
+    pub zero: Zero,
     /// Strategic merge patch behaviour of this field.
     pub patch: Patch,
+}
+
+/// What a zero value of a field means when an object is stored. Upstream stores Go structs: most
+/// fields lose an explicit zero value, some always show one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Zero {
+    /// A value like any other (pointers upstream, every field of a CRD).
+    #[default]
+    Kept,
+    /// The same as absent.
+    Dropped,
+    /// Filled in when absent: `{}`, `""`, `0`, `false`, or `null` for lists, maps and times.
+    Shown,
 }
 
 /// `x-kubernetes-patch-strategy` and `-merge-key`.
