@@ -1,1 +1,35 @@
-//! What may they do: the RBAC index, reviews, bootstrap policy.
+//! What an identity may do: the RBAC index, reviews, escalation checks and the bootstrap policy.
+
+/// What is asked for, in the words of RBAC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attributes<'a> {
+    /// `get`, `list`, `create`, `use`, …
+    pub verb: &'a str,
+    /// API group, empty for the core group.
+    pub group: &'a str,
+    /// API version.
+    pub version: &'a str,
+    /// Plural resource name.
+    pub resource: &'a str,
+    /// Subresource, or empty.
+    pub subresource: &'a str,
+    /// Namespace, or empty for cluster scope and all namespaces.
+    pub namespace: &'a str,
+    /// Object name, or empty.
+    pub name: &'a str,
+    /// Path of a request that is about no resource; then only `verb` counts besides.
+    pub path: Option<&'a str>,
+}
+
+impl<'a> Attributes<'a> {
+    /// Of a request that is about no resource.
+    pub fn path(verb: &'a str, path: &'a str) -> Self {
+        Self { verb, path: Some(path), ..Self::default() }
+    }
+}
+
+/// A denial with upstream's sentence: `User "x" cannot list resource "pods" in API group "" in the
+/// namespace "y"`. It is the `why` of [`ApiStatus::forbidden`](crate::model::status::ApiStatus::forbidden).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Denied(pub String);

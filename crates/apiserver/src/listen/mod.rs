@@ -1,1 +1,5 @@
-//! TLS, SNI, HTTP/1.1 and 2, connection limits.
+//! Sockets, TLS and HTTP: from bytes to a request with its connection's facts, and to the tenant it is for.
+
+pub mod body;
+
+pub use body::{Body, BoxError};

@@ -1,1 +1,5 @@
-//! Tenants: ids, resolution from a request head, life cycle.
+//! Virtual clusters: ids, resolution, keys, life cycle. Knows no kinds.
+
+pub mod id;
+
+pub use id::TenantId;
