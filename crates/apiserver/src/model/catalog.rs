@@ -56,6 +56,11 @@ impl Catalog {
         Self { base: Arc::new(Rows::new(rows, groups)), custom: Arc::default() }
     }
 
+    /// The built-in rows of the current minor.
+    pub fn builtin() -> Arc<Self> {
+        super::tables::builtin().catalog.clone()
+    }
+
     /// The same built-in rows with exactly these custom ones.
     pub fn with_custom(&self, rows: Vec<Arc<Resource>>) -> Self {
         let groups = custom_groups(&rows);
