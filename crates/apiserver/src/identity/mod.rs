@@ -1,6 +1,25 @@
 //! Who asks: certificates, tokens and the identities they prove.
 
+pub mod authn;
+pub mod credential;
+pub mod csr;
+pub mod issuer;
+pub mod jwt;
+pub mod keys;
+pub mod pki;
+pub mod review;
+pub mod service_account;
+pub mod x509;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
+
+/// Common name of a tenant's client authority, before the tenant's id: routing reads it (G1).
+pub const CLIENT_AUTHORITY_PREFIX: &str = "skerry-client-ca-";
+/// Groups of an identity (Q21).
+pub const MAX_GROUPS: usize = 256;
 
 /// Group of system identities: the manager, the syncer, in-process components.
 pub const SYSTEM_GROUP: &str = "skerry:system";
