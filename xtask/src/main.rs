@@ -1,5 +1,6 @@
 //! Generators and checks, run as `cargo xtask <command>`.
 
+mod crds;
 mod schemas;
 
 use clap::{Parser, Subcommand};
@@ -15,10 +16,17 @@ struct Args {
 enum Command {
     /// Writes the schema tables of a Kubernetes minor from module directories.
     Schemas(schemas::Args),
+    /// Writes crds/, or with --check compares.
+    Crds {
+        /// Only compare.
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     match Args::parse().command {
         Command::Schemas(args) => schemas::run(&args),
+        Command::Crds { check } => crds::run(check),
     }
 }
