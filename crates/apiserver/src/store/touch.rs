@@ -1,0 +1,43 @@
+//! Touch notices: which object of which tenant changed, for dispatchers that serve all tenants (C1).
+
+use tokio::sync::broadcast;
+
+use super::key::NsName;
+use crate::model::gvk::ResourceId;
+use crate::tenant::TenantId;
+
+/// A notice of one durable write. It says nothing of what changed: the reader looks at a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The resource.
+    pub resource: ResourceId,
+    /// The object.
+    pub name: NsName,
+    /// Number of the write in its shard.
+    pub seq: u64,
+}
+
+/// What a dispatcher is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// An object was written.
+    Touched(Touch),
+    /// The dispatcher lagged and this many notices are lost: it must scan again.
+    Overflow(u64),
+}
+
+/// Notices of all shards, from the moment of the call that made it.
+pub struct Touches(pub(super) broadcast::Receiver<Touch>);
+
+impl Touches {
+    /// The next notice, `None` when the store is closed. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Notice> {
+        match self.0.recv().await {
+            Ok(touch) => Some(Notice::Touched(touch)),
+            Err(broadcast::error::RecvError::Lagged(lost)) => Some(Notice::Overflow(lost)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
