@@ -6,6 +6,7 @@ pub mod defaults;
 pub mod gvk;
 pub mod names;
 pub mod object;
+pub mod quantity;
 pub mod resource;
 pub mod schema;
 pub mod selector;
