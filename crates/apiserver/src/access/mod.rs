@@ -1,5 +1,18 @@
 //! What an identity may do: the RBAC index, reviews, escalation checks and the bootstrap policy.
 
+pub mod decide;
+pub mod escalation;
+pub mod index;
+pub mod policy;
+pub mod review;
+pub mod rule;
+
+#[cfg(test)]
+mod tests;
+
+/// Members may do anything.
+pub const MASTERS: &str = "system:masters";
+
 /// What is asked for, in the words of RBAC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attributes<'a> {
