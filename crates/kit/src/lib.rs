@@ -1,1 +1,10 @@
 //! What controllers share: guarded apply, backoff, endpoints, the isolation set.
+
+pub mod apply;
+pub mod backoff;
+pub mod endpoint;
+pub mod error;
+pub mod kubeconfig;
+pub mod orphans;
+
+pub use endpoint::{Capability, ControlPlaneEndpoint, EndpointCredential, NetworkFacts};

@@ -17,7 +17,7 @@ pub(super) fn rules() -> Vec<Rule> {
         Rule::fixed(
             "self.spec.mode == oldSelf.spec.mode",
             "spec.mode is immutable; let the member leave and join again",
-            { |new, old| old.is_none_or(|old| at(new, "spec.mode") == at(old, "spec.mode")) },
+            |new, old| old.is_none_or(|old| at(new, "spec.mode") == at(old, "spec.mode")),
         ),
         Rule::fixed(
             "!has(self.spec.probe) || !has(self.spec.probe.timeoutSeconds) || self.spec.probe.timeoutSeconds <= (has(self.spec.probe.periodSeconds) ? self.spec.probe.periodSeconds : 10)",
