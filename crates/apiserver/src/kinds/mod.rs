@@ -1,1 +1,3 @@
 //! Hooks: a file per kind that needs one. Pure functions.
+
+pub mod defaults;
