@@ -1,0 +1,260 @@
+//! A host pod's status as the tenant sees it (PO35, PO36), and what a lost pod is told (PO41).
+
+use serde_json::{Map, Value, json};
+use skerry_api::labels;
+
+use crate::{
+    facts::Facts,
+    object::{Fields, HostObj, TenantObj, filled, items, text},
+    settings::Injected,
+    wire::FIELD_MANAGER,
+};
+
+const PLAIN: [&str; 11] = [
+    "phase",
+    "message",
+    "reason",
+    "startTime",
+    "hostIP",
+    "hostIPs",
+    "podIP",
+    "podIPs",
+    "resize",
+    "allocatedResources",
+    "resources",
+];
+
+/// The status that our manager applies in the tenant.
+pub(super) fn status(tenant: &TenantObj, host: &HostObj, facts: &Facts) -> Value {
+    let mut out = Map::new();
+    let Some(from) = host.0.get("status") else { return Value::Object(out) };
+    for field in PLAIN {
+        if let Some(value) = from.get(field).filter(|v| filled(v)) {
+            out.insert(field.to_owned(), value.clone());
+        }
+    }
+    for field in ["message", "reason"] {
+        if let Some(Value::String(message)) = out.get_mut(field) {
+            *message = scrub(message, tenant, host, facts);
+        }
+    }
+    let nominated = text(from, "nominatedNodeName");
+    if !nominated.is_empty() && facts.visible_nodes.contains(nominated) {
+        out.insert("nominatedNodeName".to_owned(), Value::from(nominated));
+    }
+    let conditions = conditions(tenant, host, facts);
+    if !conditions.is_empty() {
+        out.insert("conditions".to_owned(), Value::Array(conditions));
+    }
+    for (field, spec) in [
+        ("initContainerStatuses", "/spec/initContainers"),
+        ("containerStatuses", "/spec/containers"),
+        ("ephemeralContainerStatuses", "/spec/ephemeralContainers"),
+    ] {
+        let list = containers(tenant, host, facts, field, spec);
+        if !list.is_empty() {
+            out.insert(field.to_owned(), Value::Array(list));
+        }
+    }
+    if let Some(generation) = observed(tenant, host) {
+        out.insert("observedGeneration".to_owned(), json!(generation));
+    }
+    Value::Object(out)
+}
+
+/// The tenant's generation that the host has observed: the carried one once the host observed its own.
+fn observed(tenant: &TenantObj, host: &HostObj) -> Option<i64> {
+    let carried: Option<i64> = host.annotation(labels::ORIGIN_GENERATION).and_then(|g| g.parse().ok());
+    let seen = host.0.pointer("/status/observedGeneration").and_then(Value::as_i64)?;
+    if seen >= host.generation() {
+        carried
+    } else {
+        tenant.0.pointer("/status/observedGeneration").and_then(Value::as_i64)
+    }
+}
+
+fn conditions(tenant: &TenantObj, host: &HostObj, facts: &Facts) -> Vec<Value> {
+    let theirs = tenant_conditions(tenant);
+    let gates: Vec<&str> =
+        items(&tenant.0, "/spec/readinessGates").iter().map(|g| text(g, "conditionType")).collect();
+    let mut out = Vec::new();
+    for condition in items(&host.0, "/status/conditions") {
+        let kind = text(condition, "type");
+        if gates.contains(&kind) && theirs.iter().any(|t| t == kind) {
+            continue;
+        }
+        let mut condition = condition.as_object().cloned().unwrap_or_default();
+        condition.retain(|_, value| !value.is_null());
+        let carried: Option<i64> = host.annotation(labels::ORIGIN_GENERATION).and_then(|g| g.parse().ok());
+        match (condition.get("observedGeneration").and_then(Value::as_i64), carried) {
+            (Some(seen), Some(carried)) if seen >= host.generation() => {
+                condition.insert("observedGeneration".to_owned(), json!(carried));
+            }
+            (Some(_), _) => {
+                condition.remove("observedGeneration");
+            }
+            (None, _) => {}
+        }
+        if let Some(Value::String(message)) = condition.get_mut("message") {
+            *message = scrub(message, tenant, host, facts);
+        }
+        out.push(Value::Object(condition));
+    }
+    out
+}
+
+/// Condition types in the tenant that another client wrote.
+fn tenant_conditions(tenant: &TenantObj) -> Vec<String> {
+    let mut out = Vec::new();
+    for owner in items(&tenant.0, "/metadata/managedFields") {
+        if text(owner, "manager") == FIELD_MANAGER {
+            continue;
+        }
+        let fields = owner.pointer("/fieldsV1/f:status/f:conditions").and_then(Value::as_object);
+        for key in fields.into_iter().flatten().filter_map(|(key, _)| key.strip_prefix("k:")) {
+            if let Ok(key) = serde_json::from_str::<Value>(key) {
+                out.push(text(&key, "type").to_owned());
+            }
+        }
+    }
+    out
+}
+
+/// Conditions of the tenant's readiness gates that its own clients wrote and the host pod lacks (PO35).
+pub(crate) fn gates_down(tenant: &TenantObj, host: &HostObj) -> Vec<Value> {
+    let theirs = tenant_conditions(tenant);
+    let mut out = Vec::new();
+    for gate in items(&tenant.0, "/spec/readinessGates").iter().map(|g| text(g, "conditionType")) {
+        if !theirs.iter().any(|t| t == gate) {
+            continue;
+        }
+        let find =
+            |obj: &Value| items(obj, "/status/conditions").iter().find(|c| text(c, "type") == gate).cloned();
+        let (Some(own), have) = (find(&tenant.0), find(&host.0)) else { continue };
+        if have.is_none_or(|have| text(&have, "status") != text(&own, "status")) {
+            out.push(own);
+        }
+    }
+    out
+}
+
+fn containers(tenant: &TenantObj, host: &HostObj, facts: &Facts, field: &str, spec: &str) -> Vec<Value> {
+    let show = facts.settings.to_host.pods.injected == Injected::Show;
+    let mut out = Vec::new();
+    for status in items(&host.0, &format!("/status/{field}")) {
+        let name = text(status, "name");
+        let own = items(&tenant.0, spec).iter().find(|c| text(c, "name") == name);
+        if own.is_none() && !show {
+            continue;
+        }
+        let mut status = status.clone();
+        let Some(map) = status.as_object_mut() else { continue };
+        map.retain(|_, value| !value.is_null());
+        if let Some(own) = own {
+            let sent = items(&host.0, spec).iter().find(|c| text(c, "name") == name);
+            let mapped = sent.is_some_and(|sent| text(sent, "image") != text(own, "image"));
+            if mapped {
+                map.insert("image".to_owned(), Value::from(text(own, "image")));
+            }
+            let paths: Vec<&str> = items(own, "/volumeMounts").iter().map(|m| text(m, "mountPath")).collect();
+            if let Some(mounts) = map.get_mut("volumeMounts").and_then(Value::as_array_mut) {
+                mounts.retain(|mount| paths.contains(&text(mount, "mountPath")));
+            }
+        }
+        for state in ["state", "lastState"] {
+            for inner in ["waiting", "terminated"] {
+                let path = format!("/{state}/{inner}/message");
+                if let Some(Value::String(message)) = status.pointer_mut(&path) {
+                    *message = scrub(message, tenant, host, facts);
+                }
+            }
+        }
+        out.push(status);
+    }
+    out
+}
+
+/// A text without host names: known ones are mapped back, a text with an unknown one is hidden (SE14).
+pub fn scrub(message: &str, tenant: &TenantObj, host: &HostObj, facts: &Facts) -> String {
+    let mut out = message.to_owned();
+    if !host.namespace().is_empty() {
+        out = out.replace(host.namespace(), tenant.namespace());
+    }
+    if host.name() != tenant.name() && !host.name().is_empty() {
+        out = out.replace(host.name(), tenant.name());
+    }
+    if !host.uid().is_empty() {
+        out = out.replace(host.uid(), tenant.uid());
+    }
+    let home = facts.mapping.home();
+    if out.contains(home.as_str()) || names_a_tenant(&out) || out.contains("skerry-token-") {
+        return "details hidden".to_owned();
+    }
+    out
+}
+
+/// Whether a text holds a host namespace of any tenant.
+pub(crate) fn names_a_tenant(message: &str) -> bool {
+    message
+        .match_indices("sk-t")
+        .any(|(at, _)| message.get(at + 3..at + 15).is_some_and(skerry_api::ids::is_tenant_id))
+}
+
+/// Status of a pod whose host pod is gone: Failed, with what ran ended (PO41).
+pub fn lost_status(tenant: &TenantObj, reason: &str, now: &str) -> Value {
+    let message = "the pod was deleted on its host; it cannot run again under its identity";
+    let mut out = Map::new();
+    for field in ["startTime", "hostIP", "hostIPs", "podIP", "podIPs"] {
+        if let Some(value) = tenant.0.pointer(&format!("/status/{field}")).filter(|v| filled(v)) {
+            out.insert(field.to_owned(), value.clone());
+        }
+    }
+    out.insert("phase".to_owned(), json!("Failed"));
+    out.insert("reason".to_owned(), json!(reason));
+    out.insert("message".to_owned(), json!(message));
+    let mut conditions: Vec<Value> = items(&tenant.0, "/status/conditions")
+        .iter()
+        .filter(|c| !["DisruptionTarget", "Ready", "ContainersReady"].contains(&text(c, "type")))
+        .cloned()
+        .collect();
+    conditions.push(json!({"type": "DisruptionTarget", "status": "True", "reason": "DeletionByHost",
+        "message": message, "lastTransitionTime": now}));
+    for kind in ["Ready", "ContainersReady"] {
+        conditions
+            .push(json!({"type": kind, "status": "False", "reason": "PodFailed", "lastTransitionTime": now}));
+    }
+    out.insert("conditions".to_owned(), Value::Array(conditions));
+    for (field, spec) in
+        [("initContainerStatuses", "/spec/initContainers"), ("containerStatuses", "/spec/containers")]
+    {
+        let list: Vec<Value> =
+            items(&tenant.0, spec).iter().map(|container| ended(tenant, container, field, now)).collect();
+        if !list.is_empty() {
+            out.insert(field.to_owned(), Value::Array(list));
+        }
+    }
+    Value::Object(out)
+}
+
+fn ended(tenant: &TenantObj, container: &Value, field: &str, now: &str) -> Value {
+    let name = text(container, "name");
+    let known = items(&tenant.0, &format!("/status/{field}")).iter().find(|s| text(s, "name") == name);
+    let mut status = known.cloned().unwrap_or_else(
+        || json!({"name": name, "image": text(container, "image"), "imageID": "", "restartCount": 0}),
+    );
+    if status.pointer("/state/terminated").is_some_and(filled) {
+        return status;
+    }
+    let started = status.pointer("/state/running/startedAt").cloned();
+    if let Some(map) = status.as_object_mut() {
+        let mut terminated = json!({"exitCode": 137, "reason": "ContainerStatusUnknown",
+            "message": "the container could not be located when the pod was lost", "finishedAt": now});
+        if let (Some(started), Some(terminated)) = (started, terminated.as_object_mut()) {
+            terminated.insert("startedAt".to_owned(), started);
+        }
+        map.insert("state".to_owned(), json!({ "terminated": terminated }));
+        map.insert("ready".to_owned(), Value::Bool(false));
+        map.insert("started".to_owned(), Value::Bool(false));
+    }
+    status
+}

@@ -1,0 +1,46 @@
+//! Addresses and CIDRs.
+
+use std::net::IpAddr;
+
+/// Whether an address lies in a CIDR; text that is neither lies nowhere.
+pub(crate) fn contains(cidr: &str, address: &str) -> bool {
+    let (network, bits) = cidr.split_once('/').unwrap_or((cidr, ""));
+    let (Ok(network), Ok(address)) = (network.parse::<IpAddr>(), address.parse::<IpAddr>()) else {
+        return false;
+    };
+    match (network, address) {
+        (IpAddr::V4(n), IpAddr::V4(a)) => {
+            let bits = bits.parse().unwrap_or(32_u32).min(32);
+            let mask = if bits == 0 { 0 } else { u32::MAX << (32 - bits) };
+            u32::from(n) & mask == u32::from(a) & mask
+        }
+        (IpAddr::V6(n), IpAddr::V6(a)) => {
+            let bits = bits.parse().unwrap_or(128_u32).min(128);
+            let mask = if bits == 0 { 0 } else { u128::MAX << (128 - bits) };
+            u128::from(n) & mask == u128::from(a) & mask
+        }
+        _ => false,
+    }
+}
+
+/// Whether an address is the machine's own or of its link (the metadata address is one of those).
+pub(crate) fn local(address: &str) -> bool {
+    match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(a)) => a.is_loopback() || a.is_link_local() || a.is_unspecified(),
+        Ok(IpAddr::V6(a)) => a.is_loopback() || a.is_unspecified() || (a.segments()[0] & 0xffc0) == 0xfe80,
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cidrs() {
+        assert!(contains("10.0.0.0/8", "10.9.9.9") && !contains("10.0.0.0/8", "11.0.0.1"));
+        assert!(contains("fc00::/7", "fd00::1") && !contains("fc00::/7", "10.0.0.1"));
+        assert!(contains("0.0.0.0/0", "1.2.3.4") && contains("1.2.3.4", "1.2.3.4"));
+        assert!(local("169.254.169.254") && local("fe80::1") && !local("10.0.0.1"));
+    }
+}

@@ -1,0 +1,127 @@
+//! Objects with the side they belong to: a tenant's object and a host's object are different types (EN8).
+
+use serde_json::{Map, Value};
+
+use crate::kind::Kind;
+
+/// An object as a tenant's API server holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TenantObj(pub Value);
+
+/// An object as a host's API server holds it, or as it should.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostObj(pub Value);
+
+/// Reading access that both sides share.
+pub trait Fields {
+    /// The tree.
+    fn value(&self) -> &Value;
+
+    /// Text at a JSON pointer; empty when absent.
+    fn text(&self, pointer: &str) -> &str {
+        self.value().pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+    /// `metadata.name`.
+    fn name(&self) -> &str {
+        self.text("/metadata/name")
+    }
+    /// `metadata.namespace`.
+    fn namespace(&self) -> &str {
+        self.text("/metadata/namespace")
+    }
+    /// `metadata.uid`.
+    fn uid(&self) -> &str {
+        self.text("/metadata/uid")
+    }
+    /// `metadata.resourceVersion` as a number; 0 when absent.
+    fn version(&self) -> u64 {
+        self.text("/metadata/resourceVersion").parse().unwrap_or_default()
+    }
+    /// `metadata.generation`.
+    fn generation(&self) -> i64 {
+        self.value().pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default()
+    }
+    /// Whether a deletion is under way.
+    fn deleting(&self) -> bool {
+        self.value().pointer("/metadata/deletionTimestamp").is_some_and(|v| !v.is_null())
+    }
+    /// The grace period of a deletion under way.
+    fn deletion_grace(&self) -> Option<i64> {
+        self.value().pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64)
+    }
+    /// A label.
+    fn label(&self, key: &str) -> Option<&str> {
+        self.value().pointer("/metadata/labels")?.get(key)?.as_str()
+    }
+    /// An annotation.
+    fn annotation(&self, key: &str) -> Option<&str> {
+        self.value().pointer("/metadata/annotations")?.get(key)?.as_str()
+    }
+    /// The owner that controls it.
+    fn controller(&self) -> Option<&Value> {
+        self.value()
+            .pointer("/metadata/ownerReferences")?
+            .as_array()?
+            .iter()
+            .find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))
+    }
+}
+
+impl Fields for TenantObj {
+    fn value(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl Fields for HostObj {
+    fn value(&self) -> &Value {
+        &self.0
+    }
+}
+
+/// An empty object of a kind.
+pub(crate) fn shell(kind: Kind) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("apiVersion".to_owned(), Value::from(kind.api_version()));
+    map.insert("kind".to_owned(), Value::from(kind.name()));
+    map
+}
+
+/// The object at a key, made when absent or of another type.
+pub(crate) fn entry<'a>(map: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
+    let slot = map.entry(key.to_owned()).or_insert_with(|| Value::Object(Map::new()));
+    if !slot.is_object() {
+        *slot = Value::Object(Map::new());
+    }
+    match slot {
+        Value::Object(inner) => inner,
+        _ => unreachable!("made an object just above"),
+    }
+}
+
+/// Items of an array at a pointer; none when absent.
+pub(crate) fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Text of a member; empty when absent.
+pub(crate) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether a value is worth sending: not null, not an empty list or object.
+pub(crate) fn filled(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        _ => true,
+    }
+}
+
+/// Removes what no reader needs in memory: `managedFields`.
+pub(crate) fn slim(value: &mut Value) {
+    if let Some(meta) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        meta.remove("managedFields");
+    }
+}

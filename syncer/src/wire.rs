@@ -1,0 +1,271 @@
+//! Calls to an API server as trees: no kind of ours has a type of its own, and one bad object fails alone.
+
+use http::{Method, Request, header};
+use http_body_util::BodyExt;
+use kube::client::Body;
+use serde_json::{Value, json};
+
+/// Field manager of everything the syncer writes (EN13).
+pub const FIELD_MANAGER: &str = "skerry-syncer";
+/// Version that no object has: an apply that carries it creates, and never merges into what is there (EN13).
+pub const NEVER: &str = "9223372036854775807";
+/// Time limit of one call; watches have none.
+const CALL: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The server answered with a status.
+    #[error("{code} {reason}: {message}")]
+    Status {
+        /// HTTP code.
+        code: u16,
+        /// `reason` of the Status.
+        reason: String,
+        /// `message` of the Status.
+        message: String,
+        /// `Retry-After` in seconds.
+        retry_after: Option<u64>,
+    },
+    /// The request could not be made.
+    #[error("building the request")]
+    Request(#[source] http::Error),
+    /// No answer.
+    #[error("calling the API server")]
+    Call(#[source] kube::Error),
+    /// The answer broke off.
+    #[error("reading the answer")]
+    Read(#[source] kube::Error),
+    /// The answer is not JSON.
+    #[error("decoding the answer")]
+    Decode(#[source] serde_json::Error),
+    /// No answer in time.
+    #[error("no answer in time")]
+    Timeout,
+}
+
+impl WireError {
+    /// HTTP code of a status; 0 when there was none.
+    pub fn code(&self) -> u16 {
+        match self {
+            WireError::Status { code, .. } => *code,
+            _ => 0,
+        }
+    }
+
+    /// 404.
+    pub fn not_found(&self) -> bool {
+        self.code() == 404
+    }
+
+    /// 409.
+    pub fn conflict(&self) -> bool {
+        self.code() == 409
+    }
+
+    /// Whether the server asks for less, or could not be reached: the window shrinks (EN19).
+    pub fn pushback(&self) -> bool {
+        matches!(self.code(), 429 | 503 | 504) || matches!(self, WireError::Timeout)
+    }
+
+    /// Whether there was no answer of an API server at all.
+    pub fn unreachable(&self) -> bool {
+        matches!(self, WireError::Call(_) | WireError::Read(_) | WireError::Timeout)
+    }
+
+    /// A stable word for metrics and logs.
+    pub fn category(&self) -> &'static str {
+        match self {
+            WireError::Status { code, .. } => match code {
+                404 => "not_found",
+                409 => "conflict",
+                403 => "forbidden",
+                410 => "expired",
+                422 => "invalid",
+                429 => "throttled",
+                500..=599 => "server",
+                _ => "status",
+            },
+            WireError::Request(_) => "request",
+            WireError::Call(_) | WireError::Read(_) => "unreachable",
+            WireError::Decode(_) => "decode",
+            WireError::Timeout => "timeout",
+        }
+    }
+}
+
+/// An API server, by the client it is reached with.
+#[derive(Clone)]
+pub struct Wire {
+    client: kube::Client,
+}
+
+impl Wire {
+    /// Calls through `client`.
+    pub fn new(client: kube::Client) -> Self {
+        Self { client }
+    }
+
+    /// The client itself.
+    pub fn client(&self) -> &kube::Client {
+        &self.client
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        content: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<Value, WireError> {
+        let run = async {
+            let response = self.send(method, path, content, body).await?;
+            let (parts, body) = response.into_parts();
+            let bytes = body.collect().await.map_err(WireError::Read)?.to_bytes();
+            if parts.status.is_success() {
+                return serde_json::from_slice(&bytes).map_err(WireError::Decode);
+            }
+            Err(status_error(&parts, &bytes))
+        };
+        tokio::time::timeout(CALL, run).await.unwrap_or(Err(WireError::Timeout))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        content: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<http::Response<Body>, WireError> {
+        let mut request =
+            Request::builder().method(method).uri(path).header(header::ACCEPT, "application/json");
+        if let Some(content) = content {
+            request = request.header(header::CONTENT_TYPE, content);
+        }
+        let bytes = body.map(|b| serde_json::to_vec(b).map_err(WireError::Decode)).transpose()?;
+        let request = request.body(bytes.map_or_else(Body::empty, Body::from)).map_err(WireError::Request)?;
+        self.client.send(request).await.map_err(WireError::Call)
+    }
+
+    /// GET.
+    pub async fn get(&self, path: &str) -> Result<Value, WireError> {
+        self.call(Method::GET, path, None, None).await
+    }
+
+    /// GET that knows absence.
+    pub async fn find(&self, path: &str) -> Result<Option<Value>, WireError> {
+        match self.get(path).await {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A collection's metadata alone.
+    pub async fn list_metadata(&self, path: &str) -> Result<Value, WireError> {
+        const PARTIAL: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+        let run = async {
+            let request = Request::builder().uri(path).header(header::ACCEPT, PARTIAL);
+            let request = request.body(Body::empty()).map_err(WireError::Request)?;
+            let response = self.client.send(request).await.map_err(WireError::Call)?;
+            let (parts, body) = response.into_parts();
+            let bytes = body.collect().await.map_err(WireError::Read)?.to_bytes();
+            if parts.status.is_success() {
+                return serde_json::from_slice(&bytes).map_err(WireError::Decode);
+            }
+            Err(status_error(&parts, &bytes))
+        };
+        tokio::time::timeout(CALL, run).await.unwrap_or(Err(WireError::Timeout))
+    }
+
+    /// POST to a collection or subresource.
+    pub async fn create(&self, path: &str, body: &Value) -> Result<Value, WireError> {
+        let path = format!("{path}?fieldManager={FIELD_MANAGER}&fieldValidation=Strict");
+        self.call(Method::POST, &path, Some("application/json"), Some(body)).await
+    }
+
+    /// Forced server-side apply.
+    pub async fn apply(&self, path: &str, body: &Value) -> Result<Value, WireError> {
+        let path = format!("{path}?fieldManager={FIELD_MANAGER}&force=true&fieldValidation=Strict");
+        self.call(Method::PATCH, &path, Some("application/apply-patch+yaml"), Some(body)).await
+    }
+
+    /// Apply that creates and never merges into what is there: 409 when present (EN13).
+    pub async fn apply_new(&self, path: &str, body: &Value) -> Result<Value, WireError> {
+        let mut body = body.clone();
+        if let Some(meta) = body.get_mut("metadata").and_then(Value::as_object_mut) {
+            meta.insert("resourceVersion".to_owned(), Value::from(NEVER));
+        }
+        self.apply(path, &body).await
+    }
+
+    /// Apply to the object with this UID: gone or replaced is refused.
+    pub async fn apply_to(&self, path: &str, uid: &str, body: &Value) -> Result<Value, WireError> {
+        let mut body = body.clone();
+        if let Some(meta) = body.get_mut("metadata").and_then(Value::as_object_mut) {
+            meta.insert("uid".to_owned(), Value::from(uid));
+        }
+        self.apply(path, &body).await
+    }
+
+    /// Strategic merge patch.
+    pub async fn strategic(&self, path: &str, body: &Value) -> Result<Value, WireError> {
+        let path = format!("{path}?fieldManager={FIELD_MANAGER}");
+        self.call(Method::PATCH, &path, Some("application/strategic-merge-patch+json"), Some(body)).await
+    }
+
+    /// JSON merge patch.
+    pub async fn merge(&self, path: &str, body: &Value) -> Result<Value, WireError> {
+        let path = format!("{path}?fieldManager={FIELD_MANAGER}");
+        self.call(Method::PATCH, &path, Some("application/merge-patch+json"), Some(body)).await
+    }
+
+    /// DELETE with a UID precondition; absence is success.
+    pub async fn delete(
+        &self,
+        path: &str,
+        uid: &str,
+        grace: Option<i64>,
+    ) -> Result<Option<Value>, WireError> {
+        let mut options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid},
+            "propagationPolicy": "Background"});
+        if let Some(grace) = grace {
+            options["gracePeriodSeconds"] = json!(grace);
+        }
+        match self.call(Method::DELETE, path, Some("application/json"), Some(&options)).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The open answer of a watch, to be read line by line.
+    pub async fn stream(&self, path: &str) -> Result<Body, WireError> {
+        let open = self.send(Method::GET, path, None, None);
+        let response =
+            tokio::time::timeout(CALL, open).await.map_err(|_| WireError::Timeout).and_then(|r| r)?;
+        let (parts, body) = response.into_parts();
+        if parts.status.is_success() {
+            return Ok(body);
+        }
+        let bytes = body.collect().await.map_err(WireError::Read)?.to_bytes();
+        Err(status_error(&parts, &bytes))
+    }
+}
+
+fn status_error(parts: &http::response::Parts, bytes: &[u8]) -> WireError {
+    let status: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
+    let member = |key: &str| status.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let retry_after = parts
+        .headers
+        .get(header::RETRY_AFTER)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.trim().parse().ok())
+        .or_else(|| status.pointer("/details/retryAfterSeconds").and_then(Value::as_u64));
+    WireError::Status {
+        code: parts.status.as_u16(),
+        reason: member("reason"),
+        message: member("message"),
+        retry_after,
+    }
+}
