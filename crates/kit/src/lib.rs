@@ -4,6 +4,7 @@ pub mod apply;
 pub mod backoff;
 pub mod endpoint;
 pub mod error;
+pub mod isolation;
 pub mod kubeconfig;
 pub mod orphans;
 
