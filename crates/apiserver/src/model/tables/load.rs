@@ -252,7 +252,7 @@ impl RowBuilder<'_> {
         }
         let kind = format!("{}.{}", gvk.api_version(), gvk.kind);
         let root = *self.roots.get(&*kind).ok_or_else(|| bad("no type of its kind"))?;
-        let subresources = self.subresources(line.name);
+        let subresources = self.subresources(line.name, facts);
         let storage = match facts.home {
             Some(_) => Gvk::new("", "v1", line.kind),
             None => Gvk::new(group, facts.storage_version.unwrap_or(version), line.kind),
@@ -292,10 +292,10 @@ impl RowBuilder<'_> {
         }
     }
 
-    fn subresources(&self, plural: &str) -> Vec<Subresource> {
+    fn subresources(&self, plural: &str, facts: &KindFacts) -> Vec<Subresource> {
         let lines = self.file.resources.iter().filter_map(|line| {
             let (parent, name) = line.name.split_once('/')?;
-            (parent == plural).then(|| Subresource {
+            (parent == plural && !facts.lacks.contains(&name)).then(|| Subresource {
                 name: name.into(),
                 gvk: self.gvk(line.kind),
                 verbs: boxed(&line.verbs),

@@ -24,6 +24,7 @@ pub(super) struct KindFacts {
     pub storage_version: Option<&'static str>,
     pub home: Option<&'static str>,
     pub status_paths: Vec<Box<str>>,
+    pub lacks: Vec<&'static str>,
     pub selectable: Vec<Selectable>,
 }
 
@@ -87,6 +88,7 @@ impl KindFacts {
             Some(("storage", version)) => self.storage_version = Some(version),
             Some(("home", id)) => self.home = Some(id),
             Some(("status", paths)) => self.status_paths = paths.split(',').map(Into::into).collect(),
+            Some(("lacks", names)) => self.lacks = names.split(',').collect(),
             Some(("select", text)) => self.selectable.push(selectable(text)),
             Some(_) => return None,
         }
