@@ -1,0 +1,50 @@
+//! CustomResourceDefinition: defaults, rules and status. What the definitions mean is `crate::custom`'s.
+
+use serde_json::{Value, json};
+
+use crate::custom::{self, Definition, Naming};
+use crate::model::status::Cause;
+
+/// Fills in names and conversion.
+pub fn default(crd: &mut Value) {
+    let Some(spec) = crd.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    spec.entry("conversion").or_insert_with(|| json!({"strategy": "None"}));
+    let Some(names) = spec.get_mut("names").and_then(Value::as_object_mut) else { return };
+    let kind = names.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let missing = |names: &serde_json::Map<String, Value>, name: &str| {
+        names.get(name).and_then(Value::as_str).is_none_or(str::is_empty)
+    };
+    if kind.is_empty() {
+        return;
+    }
+    if missing(names, "singular") {
+        names.insert("singular".into(), kind.to_lowercase().into());
+    }
+    if missing(names, "listKind") {
+        names.insert("listKind".into(), format!("{kind}List").into());
+    }
+}
+
+/// Sets what clients do not: on create the status is empty but for the stored version, on update it is the old one.
+pub fn prepare_status(crd: &mut Value, old: Option<&Value>) {
+    if !crd.is_object() {
+        return;
+    }
+    crd["status"] =
+        old.map(|old| old["status"].clone()).filter(Value::is_object).unwrap_or_else(|| json!({}));
+    let stored = custom::stored_versions(crd);
+    crd["status"]["storedVersions"] = stored.into();
+}
+
+/// Everything wrong with a definition, the rules of `metadata` that all kinds share aside.
+pub fn validate(new: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let old = old.map(Definition::parse);
+    custom::check_definition(&Definition::parse(new), old.as_ref())
+}
+
+/// Decides on names and writes the status that follows (Y2), in the same commit as the definition itself.
+pub fn establish<'v>(crd: &mut Value, others: impl IntoIterator<Item = &'v Value>, now: &str) -> Naming {
+    let naming = custom::naming(crd, others);
+    custom::write_status(crd, &naming, now);
+    naming
+}
