@@ -6,6 +6,15 @@ pub mod index;
 pub mod policy;
 pub mod review;
 pub mod rule;
+mod tenant;
+
+pub use tenant::TenantAccess;
+
+use serde_json::Value;
+
+use crate::identity::Identity;
+use crate::model::status::ApiStatus;
+use crate::tenant::Tenant;
 
 #[cfg(test)]
 mod tests;
@@ -46,3 +55,38 @@ impl<'a> Attributes<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Denied(pub String);
+
+/// Whether `who` may do it in a tenant (stage 8).
+pub fn authorize(tenant: &Tenant, who: &Identity, a: &Attributes<'_>) -> Result<(), Denied> {
+    if decide::is_above(who) {
+        return Ok(());
+    }
+    let decision = decide::decide(&tenant.access().index(&tenant.store), who, a);
+    if decision.allowed { Ok(()) } else { Err(decide::denied(who, a, &decision.reason)) }
+}
+
+/// Whether the write of an RBAC object grants no more than its writer holds. `old` is the live object of an update.
+pub fn check_escalation(
+    tenant: &Tenant,
+    who: &Identity,
+    new: &Value,
+    old: Option<&Value>,
+) -> Result<(), ApiStatus> {
+    escalation::check(&tenant.access().index(&tenant.store), who, new, old)
+}
+
+/// Answers SelfSubjectAccessReview, SubjectAccessReview and LocalSubjectAccessReview: the object with its status.
+pub fn access_review(
+    tenant: &Tenant,
+    caller: &Identity,
+    about: review::About,
+    namespace: &str,
+    object: Value,
+) -> Result<Value, ApiStatus> {
+    review::access_review(&tenant.access().index(&tenant.store), caller, about, namespace, object)
+}
+
+/// Answers SelfSubjectRulesReview: the object with its status.
+pub fn rules_review(tenant: &Tenant, caller: &Identity, object: Value) -> Result<Value, ApiStatus> {
+    review::rules_review(&tenant.access().index(&tenant.store), caller, object)
+}

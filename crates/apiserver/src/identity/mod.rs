@@ -16,6 +16,10 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub use authn::{AuthError, Authenticator};
+pub use keys::{KeysError, TenantKeys};
+pub use pki::PkiError;
+
 /// Common name of a tenant's client authority, before the tenant's id: routing reads it (G1).
 pub const CLIENT_AUTHORITY_PREFIX: &str = "skerry-client-ca-";
 /// Groups of an identity (Q21).

@@ -1,10 +1,11 @@
 //! Virtual clusters: ids, resolution, keys, life cycle. Knows no kinds.
 
 pub mod id;
-mod rbac;
+mod panics;
 mod state;
 mod tenants;
 
 pub use id::TenantId;
-pub use state::Tenant;
-pub use tenants::{Tenants, TenantsError};
+pub use panics::Panics;
+pub use state::{Objects, Tenant};
+pub use tenants::{Found, Layers, Prepare, State, Tenants, TenantsError};

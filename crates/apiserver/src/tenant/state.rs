@@ -1,17 +1,20 @@
-//! One tenant in memory: its objects, keys, what it serves.
+//! One tenant in memory: its objects, its keys, what it serves, what it is busy with.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::TenantId;
-use super::rbac::RbacCache;
-use crate::access::index::Index;
+use super::panics::Panics;
+use crate::access::TenantAccess;
 use crate::config::{Limits, TenantSpec};
+use crate::fair::InFlight;
 use crate::identity::issuer::Issuer;
-use crate::identity::keys::TenantKeys;
 use crate::identity::service_account::Lookup;
+use crate::identity::{Authenticator, TenantKeys};
 use crate::model::catalog::Catalog;
 use crate::model::gvk::ResourceId;
 use crate::store::{Key, NsName, Snapshot, TenantStore};
@@ -26,11 +29,25 @@ pub struct Tenant {
     keys: TenantKeys,
     created: String,
     catalog: ArcSwap<Catalog>,
-    rbac: RbacCache,
+    access: TenantAccess,
+    in_flight: InFlight,
+    panics: Panics,
+    /// Seconds of the epoch of the last client request.
+    active: AtomicI64,
+}
+
+/// Reads a tenant's objects as one snapshot shows them.
+pub struct Objects(Snapshot);
+
+impl Lookup for Objects {
+    fn object(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
+        let key = Key { resource: ResourceId::from(resource), name: NsName::new(namespace, name) };
+        self.0.get(&key).map(|record| record.tree())
+    }
 }
 
 impl Tenant {
-    /// A tenant whose store is open.
+    /// A tenant whose store is open. It serves the built-in kinds until its catalog is set.
     pub fn new(spec: TenantSpec, keys: TenantKeys, created: String, store: TenantStore) -> Self {
         Self {
             id: spec.id,
@@ -39,7 +56,10 @@ impl Tenant {
             keys,
             created,
             catalog: ArcSwap::new(Catalog::builtin()),
-            rbac: RbacCache::default(),
+            access: TenantAccess::default(),
+            in_flight: InFlight::default(),
+            panics: Panics::default(),
+            active: AtomicI64::new(0),
         }
     }
 
@@ -78,19 +98,56 @@ impl Tenant {
         self.catalog.load_full()
     }
 
-    /// Its objects, for whoever judges credentials.
-    pub fn objects(&self) -> impl Lookup {
-        let snapshot = self.store.snapshot();
-        move |resource: &str, namespace: &str, name: &str| object(&snapshot, resource, namespace, name)
+    /// Replaces what it serves.
+    pub fn set_catalog(&self, catalog: Arc<Catalog>) {
+        self.catalog.store(catalog);
     }
 
-    /// Who may do what in it.
-    pub fn access(&self) -> Arc<Index> {
-        self.rbac.index(&self.store.snapshot())
+    /// Its RBAC.
+    pub fn access(&self) -> &TenantAccess {
+        &self.access
+    }
+
+    /// Requests being served.
+    pub fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+
+    /// Panics of late.
+    pub fn panics(&self) -> &Panics {
+        &self.panics
+    }
+
+    /// Its objects, for whoever judges credentials.
+    pub fn objects(&self) -> Objects {
+        Objects(self.store.snapshot())
+    }
+
+    /// What judges credentials of its requests. `system_authorities` are DER.
+    pub fn authenticator<'a>(&'a self, system_authorities: &'a [Vec<u8>]) -> Authenticator<'a, Objects> {
+        Authenticator {
+            client_authority: self.keys.client.der(),
+            system_authorities,
+            issuer: &self.keys.issuer,
+            min_issued_at: self.spec.load().min_issued_at,
+            objects: self.objects(),
+        }
+    }
+
+    /// Notes a request of a client (G8 says which count).
+    pub fn touch(&self) {
+        self.active.store(Timestamp::now().as_second(), Ordering::Relaxed);
+    }
+
+    /// When a client was last heard, if ever.
+    pub fn last_activity(&self) -> Option<Timestamp> {
+        let at = self.active.load(Ordering::Relaxed);
+        (at > 0).then(|| Timestamp::from_second(at).ok()).flatten()
     }
 }
 
-fn object(snapshot: &Snapshot, resource: &str, namespace: &str, name: &str) -> Option<Value> {
-    let key = Key { resource: ResourceId::from(resource), name: NsName::new(namespace, name) };
-    snapshot.get(&key).map(|record| record.tree())
+impl std::fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tenant({})", self.id)
+    }
 }
