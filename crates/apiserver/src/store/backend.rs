@@ -38,6 +38,8 @@ pub(super) struct StoredHead {
     pub row: HeadRow,
     /// RV of the last write of each resource.
     pub last: Vec<(ResourceId, u64)>,
+    /// The head is damaged.
+    pub failed: Option<String>,
 }
 
 /// What a write leaves in place of the object.
@@ -119,8 +121,6 @@ pub(super) struct Position {
     pub epoch: u64,
     /// The last durable sequence number.
     pub seq: u64,
-    /// Up to here the log was trimmed.
-    pub trimmed: u64,
 }
 
 /// A backend of one shard. `commit` is called by one thread only.
@@ -134,7 +134,7 @@ pub(super) trait Store: Send + Sync {
     fn read(&self, tenant: TenantId, key: &Key) -> Result<Option<Record>, StoreFault>;
     /// All or nothing, durable on return.
     fn commit(&self, batch: &Batch) -> Result<(), StoreFault>;
-    /// The whole log, oldest first.
+    /// The log, oldest first: all of it, or what follows a damaged entry.
     fn log(&self) -> Result<Vec<LogRow>, StoreFault>;
     /// Drops the log up to and with a sequence number.
     fn trim(&self, upto: u64) -> Result<(), StoreFault>;

@@ -23,6 +23,8 @@ pub struct StoreConfig {
     pub tenant_hard_bytes: usize,
     /// Bytes of the durable log of a shard, and of what it keeps for wildcard watches.
     pub shard_bytes: usize,
+    /// How often history is looked through while nothing is written.
+    pub sweep: Duration,
     /// Intents that may wait per tenant.
     pub tenant_queue: usize,
     /// Intents that may wait per shard.
@@ -46,6 +48,7 @@ impl Default for StoreConfig {
             max_age: Duration::from_secs(300),
             tenant_hard_bytes: 32 << 20,
             shard_bytes: 256 << 20,
+            sweep: Duration::from_secs(10),
             tenant_queue: 256,
             shard_queue: 4096,
             pins: 64,

@@ -45,6 +45,8 @@ pub struct TenantHead {
     pub rv: u64,
     /// Whether it is in memory.
     pub open: bool,
+    /// A stored value of it is damaged: it cannot be opened (K13).
+    pub failed: Option<String>,
 }
 
 /// A tenant to be made.
@@ -271,6 +273,10 @@ impl Db {
         self.shards.iter().map(status).collect()
     }
 
+    pub(super) fn shard(&self, number: usize) -> Option<&Arc<Shard>> {
+        self.shards.get(number)
+    }
+
     /// The shard that has a tenant.
     fn shard_of(&self, id: TenantId) -> Option<&Arc<Shard>> {
         self.shards.iter().find(|shard| shard.tenants.read().contains_key(&id))
@@ -333,6 +339,7 @@ fn describe(shard: usize, held: &Held) -> TenantHead {
         dropping: held.row.dropping,
         rv: rv.unwrap_or(super::base::BASE_RV),
         open: held.state.is_some(),
+        failed: held.failed.clone(),
     }
 }
 

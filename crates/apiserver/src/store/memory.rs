@@ -37,7 +37,7 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn position(&self) -> Result<Position, StoreFault> {
         let seq = self.tables.lock().seq;
-        Ok(Position { epoch: self.epoch, seq, trimmed: seq })
+        Ok(Position { epoch: self.epoch, seq })
     }
 
     fn heads(&self) -> Result<Vec<StoredHead>, StoreFault> {
@@ -46,7 +46,11 @@ impl Store for MemoryStore {
             let all = tables.last.iter().filter(move |((tenant, _), _)| *tenant == id);
             all.map(|((_, resource), rv)| (resource.clone(), *rv)).collect()
         };
-        Ok(tables.heads.values().map(|row| StoredHead { row: row.clone(), last: last_of(row.id) }).collect())
+        Ok(tables
+            .heads
+            .values()
+            .map(|row| StoredHead { row: row.clone(), last: last_of(row.id), failed: None })
+            .collect())
     }
 
     fn load(&self, tenant: TenantId) -> Result<Vec<(Key, Slot)>, StoreFault> {

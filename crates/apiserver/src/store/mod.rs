@@ -19,11 +19,13 @@ mod open;
 mod plan;
 mod queue;
 mod record;
+mod redb;
 mod shard;
 mod snapshot;
 mod table;
 mod tenant;
 mod touch;
+mod wildcard;
 mod writer;
 
 #[cfg(test)]
@@ -44,3 +46,4 @@ pub use shard::Health;
 pub use snapshot::{List, Snapshot};
 pub use tenant::TenantStore;
 pub use touch::{Notice, Touch, Touches};
+pub use wildcard::{Frame, Wildcard, WildcardError};

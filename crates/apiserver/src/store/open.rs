@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
 use tokio::sync::{Notify, broadcast};
 
-use super::backend::{HeadRow, LogRow, Logged, Store, StoreFault};
+use super::backend::{HeadRow, LogRow, Logged, Store, StoreFault, StoredHead};
 use super::base::{BASE_RV, Layer, Layered};
 use super::config::{Limits, StoreConfig};
 use super::db::{TenantError, fault};
@@ -35,12 +35,12 @@ pub(super) fn shard(
     let position = store.position()?;
     let mut tenants = HashMap::new();
     for head in store.heads()? {
-        let (row, last) = (head.row, head.last);
-        tenants.insert(row.id, Held { row, last, state: None, replayed: Vec::new(), failed: None });
+        let StoredHead { row, last, failed } = head;
+        tenants.insert(row.id, Held { row, last, state: None, replayed: Vec::new(), failed });
     }
     let mut log = LogWindow::default();
-    let mut feed = Feed::new(position.seq, position.trimmed);
     let rows = store.log()?;
+    let mut feed = Feed::new(position.seq, rows.first().map_or(position.seq, |oldest| oldest.seq - 1));
     for replay in replay(&*store, &config, rows, &mut tenants)? {
         let (seq, at, cost) = match &replay {
             Replay::Created { seq, at, .. } => (*seq, *at, 0),
@@ -128,7 +128,9 @@ fn replay(
 /// The state of a tenant that has written nothing.
 pub(super) fn fresh(row: &HeadRow, layer: Layer, limits: Limits) -> TenantState {
     let history = History::rebuilt(BASE_RV, [], Vec::new());
-    state(row, Root::new(BASE_RV), history, layer, limits)
+    let state = state(row, Root::new(BASE_RV), history, layer, limits);
+    state.made.store(false, Ordering::Release);
+    state
 }
 
 fn state(row: &HeadRow, root: Root, history: History, layer: Layer, limits: Limits) -> TenantState {
@@ -140,6 +142,7 @@ fn state(row: &HeadRow, root: Root, history: History, layer: Layer, limits: Limi
         history: RwLock::new(history),
         limits: ArcSwap::from_pointee(limits),
         in_wildcard: row.in_wildcard,
+        made: AtomicBool::new(true),
         gone: AtomicBool::new(false),
         moved: Notify::new(),
     }

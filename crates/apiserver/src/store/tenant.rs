@@ -32,6 +32,8 @@ pub(super) struct TenantState {
     pub assigned: AtomicU64,
     /// Whether wildcard watches show it.
     pub in_wildcard: bool,
+    /// Its record is durable.
+    pub made: AtomicBool,
     pub gone: AtomicBool,
     /// Told at every new root.
     pub moved: Notify,

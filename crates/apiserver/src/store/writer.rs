@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::backend::{Batch, StoreFault};
@@ -13,8 +14,6 @@ use super::tenant::TenantState;
 use super::touch::Touch;
 use crate::tenant::TenantId;
 
-/// How often history is looked through while nothing is written.
-const SWEEP: Duration = Duration::from_secs(10);
 /// How often a full disk is tried again, at most.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -71,15 +70,16 @@ impl Writer {
     }
 
     pub fn run(mut self) {
+        let sweep = self.shard.config.sweep;
         loop {
             let idle =
                 self.active.is_empty() && self.log.batches.is_empty() && self.shard.feed.read().is_idle();
-            match self.shard.next_turn((!idle).then_some(SWEEP)) {
+            match self.shard.next_turn((!idle).then_some(sweep)) {
                 Turn::Work(controls, intents) => self.work(controls, intents),
                 Turn::Sweep => {}
                 Turn::Close => return,
             }
-            if self.swept.elapsed() >= SWEEP {
+            if self.swept.elapsed() >= sweep {
                 self.sweep();
             }
         }
@@ -212,6 +212,9 @@ impl Writer {
         let mut feed = self.shard.feed.write();
         for (seq, id) in &batch.created {
             let shown = batch.heads.iter().any(|row| row.id == *id && row.in_wildcard);
+            if let Some(state) = self.shard.state(*id) {
+                state.made.store(true, Ordering::Release);
+            }
             if shown {
                 feed.push_created(now, *seq, *id);
                 wakes.extend(feed.wakes().into_iter().map(|wake| (wake, *seq)));

@@ -1,6 +1,10 @@
 //! Cases of the store (AS-1 to AS-5, AS-23, AS-29, AS-30, AS-32), on memory and on redb.
 
 mod basic;
+mod durable;
+mod faults;
+mod feeds;
+mod kill;
 mod layers;
 mod past;
 
