@@ -1,1 +1,5 @@
 //! The in-process client and touch notices.
+
+mod local;
+
+pub use local::{Local, Patch};

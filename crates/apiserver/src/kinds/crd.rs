@@ -2,8 +2,52 @@
 
 use serde_json::{Value, json};
 
-use crate::custom::{self, Definition, Naming};
+use super::{Hooks, NONE, SideEffects};
+use crate::custom::{self, CLEANUP, Definition, Naming};
+use crate::model::clock;
+use crate::model::object::Object;
 use crate::model::status::Cause;
+use crate::registry::Call;
+
+/// Storage identity of definitions.
+pub const ID: &str = "apiextensions.k8s.io/customresourcedefinitions";
+
+/// Hooks of CustomResourceDefinitions.
+pub const HOOKS: Hooks = Hooks {
+    default,
+    prepare_create: |crd| prepare_status(crd, None),
+    prepare_update: |new, old| prepare_status(new, Some(old)),
+    validate,
+    begin_delete,
+    ..NONE
+};
+
+/// Its objects go first: the cleanup holds it, and its condition says so.
+fn begin_delete(crd: &mut Value) {
+    let mut finalizers: Vec<String> = crd.finalizers().into_iter().map(str::to_owned).collect();
+    if !finalizers.iter().any(|f| f == CLEANUP) {
+        finalizers.push(CLEANUP.into());
+        crd.set_meta("finalizers", finalizers);
+    }
+    let condition = custom::terminating(custom::Terminating::Pending);
+    custom::write_terminating(crd, &condition, &clock::now());
+}
+
+/// Decides on names against the tenant's other definitions, and warns about what is not enforced (M3).
+pub fn establish_in(call: &Call<'_>, crd: &mut Value, old: Option<&Value>) -> SideEffects {
+    custom::warnings(crd, old).into_iter().for_each(|text| call.warnings.add(text));
+    if !crd.is_deleting() && call.subresource().is_empty() {
+        let name = crd.meta("name").to_owned();
+        let snapshot = call.tenant.store.snapshot();
+        let others: Vec<Value> = snapshot
+            .list(&call.resource.id, None, None)
+            .filter(|(other, _)| other.name() != name)
+            .map(|(_, record)| record.tree())
+            .collect();
+        establish(crd, &others, &clock::now());
+    }
+    SideEffects::default()
+}
 
 /// Fills in names and conversion.
 pub fn default(crd: &mut Value) {

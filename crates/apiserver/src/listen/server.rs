@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::admit::Rule;
 use crate::config::ServerConfig;
 use crate::store::Db;
 use crate::tenant::Tenants;
@@ -12,14 +13,15 @@ pub struct Server {
     config: ServerConfig,
     db: Arc<Db>,
     tenants: Tenants,
+    rules: Vec<Rule>,
     service_gate: OnceLock<Arc<dyn ServiceGate>>,
     tunnel: OnceLock<Arc<dyn Tunnel>>,
 }
 
 impl Server {
     /// From its parts.
-    pub fn new(config: ServerConfig, db: Arc<Db>, tenants: Tenants) -> Self {
-        Self { config, db, tenants, service_gate: OnceLock::new(), tunnel: OnceLock::new() }
+    pub fn new(config: ServerConfig, db: Arc<Db>, tenants: Tenants, rules: Vec<Rule>) -> Self {
+        Self { config, db, tenants, rules, service_gate: OnceLock::new(), tunnel: OnceLock::new() }
     }
 
     /// Settings.
@@ -35,6 +37,11 @@ impl Server {
     /// The tenants.
     pub fn tenants(&self) -> &Tenants {
         &self.tenants
+    }
+
+    /// Platform rules (H4).
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
     /// Where addresses of Services come from, once a host is attached.

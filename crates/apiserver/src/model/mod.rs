@@ -12,3 +12,4 @@ pub mod schema;
 pub mod selector;
 pub mod status;
 pub mod tables;
+pub mod validate;

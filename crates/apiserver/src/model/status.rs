@@ -78,6 +78,8 @@ pub struct ApiStatus {
     pub message: String,
     /// What the refusal is about.
     pub details: Details,
+    /// `metadata.continue` of an expired page, with which the client may go on (L2).
+    pub continue_token: String,
 }
 
 /// `Status.details`.
@@ -132,13 +134,19 @@ impl Subject<'_> {
 impl ApiStatus {
     /// Any refusal without details.
     pub fn plain(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Details::default() }
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            details: Details::default(),
+            continue_token: String::new(),
+        }
     }
 
     /// 404 for an object.
     pub fn not_found(s: Subject<'_>) -> Self {
         let message = format!("{} {:?} not found", qualified(s.group, s.plural), s.name);
-        Self { code: 404, reason: "NotFound", message, details: s.details() }
+        Self { code: 404, reason: "NotFound", message, details: s.details(), continue_token: String::new() }
     }
 
     /// 404 for a path or resource that is not served.
@@ -149,13 +157,19 @@ impl ApiStatus {
     /// 409, the name is taken.
     pub fn already_exists(s: Subject<'_>) -> Self {
         let message = format!("{} {:?} already exists", qualified(s.group, s.plural), s.name);
-        Self { code: 409, reason: "AlreadyExists", message, details: s.details() }
+        Self {
+            code: 409,
+            reason: "AlreadyExists",
+            message,
+            details: s.details(),
+            continue_token: String::new(),
+        }
     }
 
     /// 409, an expectation does not hold.
     pub fn conflict(s: Subject<'_>, why: &str) -> Self {
         let message = format!("Operation cannot be fulfilled on {}: {why}", s.sentence());
-        Self { code: 409, reason: "Conflict", message, details: s.details() }
+        Self { code: 409, reason: "Conflict", message, details: s.details(), continue_token: String::new() }
     }
 
     /// 409 with upstream's optimistic-lock sentence.
@@ -169,7 +183,7 @@ impl ApiStatus {
     /// 403 for an object or collection.
     pub fn forbidden(s: Subject<'_>, why: &str) -> Self {
         let message = format!("{} is forbidden: {why}", s.sentence());
-        Self { code: 403, reason: "Forbidden", message, details: s.details() }
+        Self { code: 403, reason: "Forbidden", message, details: s.details(), continue_token: String::new() }
     }
 
     /// 422 with all causes.
@@ -187,7 +201,7 @@ impl ApiStatus {
             causes,
             ..Details::default()
         };
-        Self { code: 422, reason: "Invalid", message, details }
+        Self { code: 422, reason: "Invalid", message, details, continue_token: String::new() }
     }
 
     /// 400.
@@ -204,7 +218,13 @@ impl ApiStatus {
     pub fn method_not_allowed(s: Subject<'_>, verb: &str) -> Self {
         let message =
             format!("{verb} is not supported on resources of kind {:?}", qualified(s.group, s.plural));
-        Self { code: 405, reason: "MethodNotAllowed", message, details: s.details() }
+        Self {
+            code: 405,
+            reason: "MethodNotAllowed",
+            message,
+            details: s.details(),
+            continue_token: String::new(),
+        }
     }
 
     /// 405 without a resource.
@@ -295,6 +315,9 @@ impl ApiStatus {
         }
         if !self.reason.is_empty() {
             out["reason"] = self.reason.into();
+        }
+        if !self.continue_token.is_empty() {
+            out["metadata"]["continue"] = self.continue_token.as_str().into();
         }
         let details = self.details.to_value();
         if !details.is_empty() {

@@ -64,7 +64,7 @@ impl Record {
         Self { rv, data: Arc::new(Data { body: Bytes::from(body.into_boxed_slice()), splice, index }) }
     }
 
-    pub(super) fn with_rv(&self, rv: u64) -> Self {
+    pub fn with_rv(&self, rv: u64) -> Self {
         Self { rv, data: self.data.clone() }
     }
 

@@ -2,12 +2,14 @@
 
 use tokio::sync::broadcast;
 
+use super::event::Change;
 use super::key::NsName;
 use crate::model::gvk::ResourceId;
 use crate::tenant::TenantId;
 
-/// A notice of one durable write. It says nothing of what changed: the reader looks at a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A notice of one durable write. The change says which other objects it concerns; what to do is decided on a
+/// snapshot.
+#[derive(Clone, Debug)]
 pub struct Touch {
     /// The tenant.
     pub tenant: TenantId,
@@ -15,12 +17,12 @@ pub struct Touch {
     pub resource: ResourceId,
     /// The object.
     pub name: NsName,
-    /// Number of the write in its shard.
-    pub seq: u64,
+    /// What happened.
+    pub change: Change,
 }
 
 /// What a dispatcher is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Notice {
     /// An object was written.
     Touched(Touch),

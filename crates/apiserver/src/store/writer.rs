@@ -260,7 +260,7 @@ impl Writer {
                     tenant: state.id,
                     resource: change.key.resource.clone(),
                     name: change.key.name.clone(),
-                    seq: change.seq,
+                    change,
                 };
                 // The last receiver may have gone meanwhile.
                 let _ = self.shard.touches.send(touch);

@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::TenantId;
 use super::panics::Panics;
 use crate::access::TenantAccess;
 use crate::config::{Limits, TenantSpec};
+use crate::custom;
 use crate::fair::InFlight;
 use crate::identity::issuer::Issuer;
 use crate::identity::service_account::Lookup;
@@ -34,6 +36,7 @@ pub struct Tenant {
     panics: Panics,
     /// Seconds of the epoch of the last client request.
     active: AtomicI64,
+    rebuilding: Mutex<()>,
 }
 
 /// Reads a tenant's objects as one snapshot shows them.
@@ -47,9 +50,9 @@ impl Lookup for Objects {
 }
 
 impl Tenant {
-    /// A tenant whose store is open. It serves the built-in kinds until its catalog is set.
+    /// A tenant whose store is open. What it serves is read from its own definitions.
     pub fn new(spec: TenantSpec, keys: TenantKeys, created: String, store: TenantStore) -> Self {
-        Self {
+        let tenant = Self {
             id: spec.id,
             store,
             spec: ArcSwap::from_pointee(spec),
@@ -60,7 +63,10 @@ impl Tenant {
             in_flight: InFlight::default(),
             panics: Panics::default(),
             active: AtomicI64::new(0),
-        }
+            rebuilding: Mutex::new(()),
+        };
+        tenant.rebuild_catalog();
+        tenant
     }
 
     /// Its specification as it stands.
@@ -101,6 +107,20 @@ impl Tenant {
     /// Replaces what it serves.
     pub fn set_catalog(&self, catalog: Arc<Catalog>) {
         self.catalog.store(catalog);
+    }
+
+    /// Reads its CustomResourceDefinitions anew: called when one was written (D3).
+    pub fn rebuild_catalog(&self) {
+        let _one = self.rebuilding.lock();
+        let crds = ResourceId::new("apiextensions.k8s.io", "customresourcedefinitions");
+        let rows = self
+            .store
+            .snapshot()
+            .list(&crds, None, None)
+            .flat_map(|(_, record)| custom::compile(&record.tree()).resources())
+            .map(Arc::new)
+            .collect();
+        self.set_catalog(Arc::new(Catalog::builtin().with_custom(rows)));
     }
 
     /// Its RBAC.

@@ -1,1 +1,7 @@
-//! Watch streams: events, bookmarks, initial lists, the wildcard watch.
+//! Watch streams: initial events, live events, bookmarks, ends (W1-W7).
+
+mod frame;
+mod stream;
+
+pub use frame::content_type;
+pub use stream::{WatchRequest, stream};

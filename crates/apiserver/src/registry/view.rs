@@ -1,0 +1,90 @@
+//! Between stored records and the version a client asked for; what is indexed of an object; what a selector sees.
+
+use serde_json::Value;
+
+use crate::kinds;
+use crate::model::gvk::Gvk;
+use crate::model::object::Object;
+use crate::model::resource::Resource;
+use crate::model::selector::{FieldSelector, LabelSelector};
+use crate::store::{Index, NsName, Record};
+
+/// The object in the row's version.
+pub fn view(resource: &Resource, record: &Record) -> Value {
+    let tree = record.tree();
+    to_version(resource, tree, &resource.gvk)
+}
+
+/// Whether the stored bytes already are in the row's version.
+pub fn is_stored_version(resource: &Resource) -> bool {
+    resource.gvk == resource.storage
+}
+
+/// Brings an object into another served version of its kind.
+pub fn to_version(resource: &Resource, mut object: Value, to: &Gvk) -> Value {
+    if object.text(&["apiVersion"]) == to.api_version() {
+        return object;
+    }
+    if resource.custom.is_none() {
+        object = kinds::convert(object, to);
+    }
+    object.put(&["apiVersion"], to.api_version());
+    object.put(&["kind"], &*to.kind);
+    object
+}
+
+/// Walks `spec.a.b[0].c`-like paths as selectors use them.
+fn field_text(object: &Value, path: &str) -> Option<String> {
+    let mut at = object;
+    for part in path.trim_start_matches('.').split('.') {
+        at = at.get(part)?;
+    }
+    Some(match at {
+        Value::String(s) => s.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    })
+}
+
+/// What the store keeps beside the body. `object` is in the storage version.
+pub fn index_of(resource: &Resource, object: &Value) -> Index {
+    let labels = object
+        .at(&["metadata", "labels"])
+        .and_then(Value::as_object)
+        .map(|m| m.iter().filter_map(|(k, v)| Some((k.as_str().into(), v.as_str()?.into()))).collect())
+        .unwrap_or_default();
+    let owners = object.items(&["metadata", "ownerReferences"]);
+    let fields = resource
+        .selectable
+        .iter()
+        .map(|s| {
+            let text = field_text(object, &s.path).filter(|t| !t.is_empty());
+            (s.label.clone(), text.unwrap_or_else(|| s.default.to_string()).into())
+        })
+        .collect();
+    Index {
+        labels,
+        owners: owners.iter().map(|o| o.text(&["uid"]).into()).collect(),
+        fields,
+        uid: object.meta("uid").into(),
+        deleting: object.is_deleting(),
+    }
+}
+
+/// Both selectors over what is indexed.
+pub fn select(labels: &LabelSelector, fields: &FieldSelector, name: &NsName, index: &Index) -> bool {
+    let label = |key: &str| index.labels.iter().find(|(k, _)| &**k == key).map(|(_, v)| &**v);
+    let field = |key: &str| match key {
+        "metadata.name" => name.name(),
+        "metadata.namespace" => name.namespace(),
+        other => index.fields.iter().find(|(k, _)| &**k == other).map_or("", |(_, v)| &**v),
+    };
+    (labels.is_empty() || labels.matches(label)) && (fields.is_empty() || fields.matches(field))
+}
+
+/// Whether a resource can be selected on a field.
+pub fn knows_field(resource: &Resource, field: &str) -> bool {
+    field == "metadata.name"
+        || field == "metadata.namespace"
+        || resource.selectable.iter().any(|s| &*s.label == field)
+}
