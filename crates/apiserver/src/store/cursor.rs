@@ -18,6 +18,9 @@ pub enum CursorEnd {
     /// The tenant is being deleted.
     #[error("the tenant is gone")]
     TenantGone,
+    /// Its shard has failed: nothing more is answered from it (K13).
+    #[error("the store has failed")]
+    Failed,
 }
 
 /// Changes of one resource of one tenant, from a place in its history on.
@@ -53,8 +56,8 @@ impl Cursor {
 
     /// The next change if there is one.
     pub fn try_next(&mut self) -> Result<Option<Change>, CursorEnd> {
-        if self.state.is_gone() {
-            return Err(CursorEnd::TenantGone);
+        if let Some(end) = self.state.ended() {
+            return Err(end);
         }
         let history = self.state.history.read();
         match history.after(&self.resource, self.position)? {

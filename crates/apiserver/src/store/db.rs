@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, oneshot};
 use super::backend::{HeadRow, Remaining, Store, StoreFault};
 use super::base::Layer;
 use super::config::{Limits, StoreConfig};
+use super::cursor::CursorEnd;
 use super::intent::CommitError;
 use super::memory::MemoryStore;
 use super::open;
@@ -21,7 +22,8 @@ use crate::tenant::TenantId;
 /// Objects removed per call of [`Db::drop_tenant`].
 const DROP_CHUNK: usize = 2000;
 
-/// The store of a process. Dropping it writes what waits and stops the writers.
+/// The store of a process. Dropping it writes what waits and stops the writers; files are free for another
+/// process once the last handle of a tenant is dropped, too.
 pub struct Db {
     shards: Vec<Arc<Shard>>,
     writers: Vec<JoinHandle<()>>,
@@ -190,7 +192,7 @@ impl Db {
         let outcome = ask(&shard, |reply| Control::Head { row, created: true, reply }).await;
         if let Err(refusal) = outcome {
             shard.tenants.write().remove(&id);
-            state.end();
+            state.end(CursorEnd::TenantGone);
             return Err(refusal.into());
         }
         Ok(TenantStore { state, shard })
@@ -237,7 +239,8 @@ impl Db {
         let shard = self.shard_of(id).ok_or(TenantError::Unknown(id))?;
         let _one = shard.opening.lock().await;
         let mut row = self.row(shard, id)?;
-        if !row.dropping {
+        let first = !row.dropping;
+        if first {
             row.dropping = true;
             self.put_head(shard, row).await?;
         }
@@ -246,13 +249,15 @@ impl Db {
             held.state.take()
         });
         if let Some(state) = state {
-            state.end();
-            shard.feed.write().drop_tenant(id);
+            state.end(CursorEnd::TenantGone);
         }
         let remaining = ask(shard, |reply| Control::Drop { tenant: id, max: DROP_CHUNK, reply }).await?;
+        if first {
+            // After the writer's answer no batch can show anything of it.
+            shard.feed.write().drop_tenant(id);
+        }
         if remaining.0 == 0 {
             shard.tenants.write().remove(&id);
-            shard.feed.write().drop_tenant(id);
         }
         Ok(remaining)
     }

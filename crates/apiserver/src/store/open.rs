@@ -1,8 +1,8 @@
 //! Bringing stored data back: a shard at start, a tenant when it is first needed (K8, K15, K17).
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
@@ -143,7 +143,7 @@ fn state(row: &HeadRow, root: Root, history: History, layer: Layer, limits: Limi
         limits: ArcSwap::from_pointee(limits),
         in_wildcard: row.in_wildcard,
         made: AtomicBool::new(true),
-        gone: AtomicBool::new(false),
+        ended: OnceLock::new(),
         moved: Notify::new(),
     }
 }

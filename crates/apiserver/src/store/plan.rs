@@ -101,7 +101,7 @@ impl Plan {
         writes: Vec<PreparedWrite>,
         exempt: bool,
     ) -> Result<Committed, CommitError> {
-        if state.is_gone() {
+        if state.ended().is_some() {
             return Err(CommitError::TenantGone);
         }
         let place = *self.places.entry(state.id).or_insert_with(|| {

@@ -84,3 +84,64 @@ impl Queue {
         batch
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::backend::HeadRow;
+    use crate::store::{Intent, Layer, Limits, Write, open};
+    use std::sync::Arc;
+
+    const SIZES: Sizes =
+        Sizes { max_writes: 40, max_bytes: 10_000, max_per_tenant: 16, tenant_queue: 100, shard_queue: 150 };
+
+    fn state(n: usize, weight: usize) -> Arc<crate::store::tenant::TenantState> {
+        let id = TenantId::of_uid(&n.to_string());
+        let row = HeadRow { id, head: "".into(), in_wildcard: true, dropping: false };
+        Arc::new(open::fresh(&row, Layer::default(), Limits { weight, ..Limits::default() }))
+    }
+
+    fn intent(state: &Arc<crate::store::tenant::TenantState>, bytes: usize) -> Prepared {
+        let key = crate::store::Key::new("/pods".into(), "a", "b");
+        let (reply, _) = tokio::sync::oneshot::channel();
+        let mut intent = Prepared::new(state.clone(), Intent::one(Write::delete(key, 1)), reply);
+        intent.bytes = bytes;
+        intent
+    }
+
+    fn shares(batch: &[Prepared], states: &[Arc<crate::store::tenant::TenantState>]) -> Vec<usize> {
+        states.iter().map(|state| batch.iter().filter(|taken| taken.state.id == state.id).count()).collect()
+    }
+
+    #[test]
+    fn a_flood_of_one_tenant_does_not_delay_another() {
+        let mut queue = Queue::default();
+        let states = [state(1, 10), state(2, 10), state(3, 1)];
+        (0..100).for_each(|_| queue.push(intent(&states[0], 1), &SIZES).unwrap());
+        assert_eq!(queue.push(intent(&states[0], 1), &SIZES), Err(CommitError::Busy));
+        (0..3).for_each(|_| queue.push(intent(&states[1], 1), &SIZES).unwrap());
+        (0..20).for_each(|_| queue.push(intent(&states[2], 1), &SIZES).unwrap());
+        assert_eq!(shares(&queue.take(&SIZES), &states), [16, 3, 16]);
+        assert_eq!(shares(&queue.take(&SIZES), &states), [16, 0, 4]);
+        let mut left = 0;
+        while !queue.is_empty() {
+            left += queue.take(&SIZES).len();
+        }
+        assert_eq!(left, 100 - 32);
+    }
+
+    #[test]
+    fn a_batch_is_bounded_and_takes_at_least_one() {
+        let mut queue = Queue::default();
+        let states = [state(1, 10), state(2, 10)];
+        for bytes in [20_000, 4_000, 4_000, 4_000] {
+            queue.push(intent(&states[0], bytes), &SIZES).unwrap();
+        }
+        let sizes: Vec<_> = std::iter::from_fn(|| Some(queue.take(&SIZES).len())).take(4).collect();
+        assert_eq!(sizes, [1, 2, 1, 0]);
+        for n in 0..150 {
+            queue.push(intent(&states[n % 2], 1), &SIZES).unwrap();
+        }
+        assert_eq!(queue.push(intent(&states[1], 1), &SIZES), Err(CommitError::Busy));
+    }
+}

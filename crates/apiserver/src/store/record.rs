@@ -39,7 +39,7 @@ const NO_SPLICE: u32 = u32::MAX;
 
 pub(super) struct Data {
     /// Members in byte order, no whitespace, without `metadata.resourceVersion`.
-    pub body: Bytes,
+    pub body: Box<[u8]>,
     /// Where the resourceVersion goes.
     pub splice: u32,
     pub index: Index,
@@ -61,7 +61,7 @@ impl Record {
     }
 
     pub(super) fn from_parts(rv: u64, body: Vec<u8>, splice: u32, index: Index) -> Self {
-        Self { rv, data: Arc::new(Data { body: Bytes::from(body.into_boxed_slice()), splice, index }) }
+        Self { rv, data: Arc::new(Data { body: body.into(), splice, index }) }
     }
 
     pub fn with_rv(&self, rv: u64) -> Self {

@@ -11,6 +11,7 @@ use tokio::sync::{broadcast, oneshot};
 use super::backend::{HeadRow, Remaining, Store};
 use super::clock::millis;
 use super::config::StoreConfig;
+use super::cursor::CursorEnd;
 use super::event::Change;
 use super::feed::Feed;
 use super::intent::CommitError;
@@ -123,6 +124,14 @@ impl Shard {
             tracing::warn!(shard = self.number, ?health, "the shard's state changed");
             self.health.store(Arc::new(health));
         }
+    }
+
+    /// Nothing is answered from it any more: writes are refused and cursors end (K13).
+    pub fn fail(&self, reason: &str) {
+        self.set_health(Health::Failed(reason.to_owned()));
+        let states: Vec<_> = self.tenants.read().values().filter_map(|held| held.state.clone()).collect();
+        states.iter().for_each(|state| state.end(CursorEnd::Failed));
+        self.feed.read().wakes().iter().for_each(|wake| drop(wake.send_replace(0)));
     }
 
     /// The time until which history is forgotten.

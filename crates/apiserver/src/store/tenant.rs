@@ -1,7 +1,7 @@
 //! The handle through which everything about one tenant's objects goes (K1).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -10,7 +10,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::base::Layered;
 use super::config::{Limits, Usage};
-use super::cursor::Cursor;
+use super::cursor::{Cursor, CursorEnd};
 use super::history::{Forgotten, History, PastError};
 use super::intent::{CommitError, Committed, Intent};
 use super::plan::Prepared;
@@ -34,19 +34,20 @@ pub(super) struct TenantState {
     pub in_wildcard: bool,
     /// Its record is durable.
     pub made: AtomicBool,
-    pub gone: AtomicBool,
+    /// Why it answers nothing any more.
+    pub ended: OnceLock<CursorEnd>,
     /// Told at every new root.
     pub moved: Notify,
 }
 
 impl TenantState {
-    pub fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Acquire)
+    pub fn ended(&self) -> Option<CursorEnd> {
+        self.ended.get().copied()
     }
 
-    /// Ends cursors and refuses writes.
-    pub fn end(&self) {
-        self.gone.store(true, Ordering::Release);
+    /// Ends cursors and refuses writes. The first reason stays.
+    pub fn end(&self, why: CursorEnd) {
+        self.ended.get_or_init(|| why);
         self.history.read().wake_all();
         self.moved.notify_waiters();
     }
@@ -121,7 +122,7 @@ impl TenantStore {
                 if self.current_rv() >= rv {
                     return true;
                 }
-                if self.state.is_gone() {
+                if self.state.ended().is_some() {
                     return false;
                 }
                 moved.await;
@@ -144,7 +145,7 @@ impl TenantStore {
 
     /// Whether the tenant is being deleted.
     pub fn is_gone(&self) -> bool {
-        self.state.is_gone()
+        self.state.ended() == Some(CursorEnd::TenantGone)
     }
 
     /// How its shard is: a failed one must answer nothing (K13).

@@ -12,7 +12,7 @@ use super::event::Change;
 use super::feed::Entry;
 use super::key::NsName;
 use super::record::Record;
-use super::shard::Shard;
+use super::shard::{Health, Shard};
 use super::snapshot::Snapshot;
 use super::table::Root;
 use crate::model::gvk::ResourceId;
@@ -30,6 +30,9 @@ pub enum WildcardError {
     /// The position is of another epoch, or what follows it is forgotten: 410.
     #[error("the position is no longer known")]
     Forgotten,
+    /// The shard has failed.
+    #[error("the store has failed")]
+    Failed,
     /// Tenants of the shard are still being opened: 503, try again.
     #[error("{0} tenants are still being opened")]
     NotReady(usize),
@@ -150,6 +153,9 @@ impl Wildcard {
 
     /// The next frame if there is one.
     pub fn try_next(&mut self) -> Result<Option<Frame>, WildcardError> {
+        if matches!(self.shard.health(), Health::Failed(_)) {
+            return Err(WildcardError::Failed);
+        }
         loop {
             if let Some(frame) = self.chunk.pop_front() {
                 return Ok(Some(frame));

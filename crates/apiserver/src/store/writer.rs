@@ -160,7 +160,7 @@ impl Writer {
 
     fn fail(&self, fault: StoreFault) -> CommitError {
         let reason = fault.to_string();
-        self.shard.set_health(Health::Failed(reason.clone()));
+        self.shard.fail(&reason);
         CommitError::Failed(reason)
     }
 
@@ -276,7 +276,7 @@ impl Writer {
         self.active.retain(|_, state| {
             let mut history = state.history.write();
             history.trim(now, state.limits.load().history_bytes, config);
-            !history.is_idle() && !state.is_gone()
+            !history.is_idle() && state.ended().is_none()
         });
         self.shard.feed.write().trim(oldest, config.shard_bytes);
         if self.shard.health() != Health::Ready {
@@ -296,7 +296,7 @@ impl Drop for Writer {
     /// However it ends, nobody waits for a writer that is gone.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.shard.set_health(Health::Failed("the writer stopped".to_owned()));
+            self.shard.fail("the writer stopped");
         }
         self.shard.abandon();
     }

@@ -78,6 +78,9 @@ impl Db {
             })?;
             stores.push(Box::new(store));
         }
+        // The names of new files must be durable, too.
+        let named = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+        named.map_err(|error| failed(0, error.to_string()))?;
         Self::with_stores(stores, config)
     }
 }

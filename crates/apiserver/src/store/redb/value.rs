@@ -53,7 +53,7 @@ fn open<'a>(key: &[u8], value: &'a [u8]) -> Result<Reader<'a>, Damage> {
         return Err(Damage::Newer(format));
     }
     let sum = reader.u32()?;
-    if checksum(key, reader.0) != sum {
+    if format == 0 || checksum(key, reader.0) != sum {
         return Err(Damage::Checksum);
     }
     Ok(reader)

@@ -69,7 +69,9 @@ async fn as_3_with(fail_at: usize, after_effect: bool) {
     let db = Db::with_stores(vec![Box::new(faulty)], config).unwrap();
     let mut acknowledged = Vec::new();
     let mut refused = 0;
+    let mut ended = None;
     if let Ok(tenant) = db.create_tenant(new_tenant(0), Layer::default(), Limits::default()).await {
+        let mut cursor = tenant.watch(&pods(), 1).unwrap();
         for round in 0..5 {
             let writes = (0..100).map(|n| {
                 let (tenant, name) = (&tenant, format!("p{round}-{n}"));
@@ -85,11 +87,13 @@ async fn as_3_with(fail_at: usize, after_effect: bool) {
                 }
             }
         }
+        ended = cursor.try_next().err();
         // Only what was acknowledged is shown.
         assert_eq!(tenant.snapshot().count(&pods()), acknowledged.len());
         assert_eq!(acknowledged.len() + refused, 500);
     }
     let failed = Health::Failed("fsync failed".to_owned());
+    assert_eq!(ended, (refused > 0).then_some(CursorEnd::Failed));
     assert_eq!(
         db.shards()[0].health,
         if refused > 0 || acknowledged.is_empty() { failed } else { Health::Ready }
