@@ -4,6 +4,7 @@
 
 pub mod config;
 
+pub mod base;
 pub mod listen;
 pub mod tenant;
 

@@ -8,4 +8,4 @@ mod tenants;
 pub use id::TenantId;
 pub use panics::Panics;
 pub use state::{Objects, Tenant};
-pub use tenants::{Found, Layers, Prepare, State, Tenants, TenantsError};
+pub use tenants::{Found, Layers, State, Tenants, TenantsError};

@@ -12,7 +12,7 @@ use super::TenantId;
 use super::panics::Panics;
 use crate::access::TenantAccess;
 use crate::config::{Limits, TenantSpec};
-use crate::custom;
+use crate::custom::{self, CompiledCrd};
 use crate::fair::InFlight;
 use crate::identity::issuer::Issuer;
 use crate::identity::service_account::Lookup;
@@ -36,7 +36,7 @@ pub struct Tenant {
     panics: Panics,
     /// Seconds of the epoch of the last client request.
     active: AtomicI64,
-    rebuilding: Mutex<()>,
+    definitions: Mutex<Vec<Arc<CompiledCrd>>>,
 }
 
 /// Reads a tenant's objects as one snapshot shows them.
@@ -50,7 +50,7 @@ impl Lookup for Objects {
 }
 
 impl Tenant {
-    /// A tenant whose store is open. What it serves is read from its own definitions.
+    /// A tenant whose store is open. What it serves is read from its CustomResourceDefinitions.
     pub fn new(spec: TenantSpec, keys: TenantKeys, created: String, store: TenantStore) -> Self {
         let tenant = Self {
             id: spec.id,
@@ -63,7 +63,7 @@ impl Tenant {
             in_flight: InFlight::default(),
             panics: Panics::default(),
             active: AtomicI64::new(0),
-            rebuilding: Mutex::new(()),
+            definitions: Mutex::default(),
         };
         tenant.rebuild_catalog();
         tenant
@@ -104,23 +104,21 @@ impl Tenant {
         self.catalog.load_full()
     }
 
-    /// Replaces what it serves.
-    pub fn set_catalog(&self, catalog: Arc<Catalog>) {
-        self.catalog.store(catalog);
-    }
-
-    /// Reads its CustomResourceDefinitions anew: called when one was written (D3).
+    /// Reads its CustomResourceDefinitions anew and serves the established ones: called when one was written (D3).
     pub fn rebuild_catalog(&self) {
-        let _one = self.rebuilding.lock();
+        let mut definitions = self.definitions.lock();
         let crds = ResourceId::new("apiextensions.k8s.io", "customresourcedefinitions");
-        let rows = self
+        // Compiled definitions are shared between tenants for as long as one of them holds them (Y4).
+        *definitions = self
             .store
             .snapshot()
             .list(&crds, None, None)
-            .flat_map(|(_, record)| custom::compile(&record.tree()).resources())
-            .map(Arc::new)
+            .map(|(_, record)| record.tree())
+            .filter(|crd| custom::condition(crd, "Established") == Some("True"))
+            .map(|crd| custom::compile(&crd))
             .collect();
-        self.set_catalog(Arc::new(Catalog::builtin().with_custom(rows)));
+        let rows = definitions.iter().flat_map(|crd| crd.resources()).map(Arc::new).collect();
+        self.catalog.store(Arc::new(Catalog::builtin().with_custom(rows)));
     }
 
     /// Its RBAC.

@@ -17,9 +17,6 @@ use crate::store::{Db, Layer, Limits, NewTenant, TenantError};
 /// Objects begin with this layer: base image and slot values of a specification.
 pub type Layers = dyn Fn(&TenantSpec, &TenantKeys, &str) -> Layer + Send + Sync;
 
-/// Called with each tenant before it is served, so that it serves its custom kinds from the first request on.
-pub type Prepare = dyn Fn(&Tenant) + Send + Sync;
-
 /// How long a request waits for a tenant that is being made or opened.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -80,7 +77,6 @@ pub struct Tenants {
     db: Arc<Db>,
     url: String,
     layers: Box<Layers>,
-    prepare: Box<Prepare>,
     defaults: TenantDefaults,
     slots: RwLock<HashMap<TenantId, Slot>>,
     hosts: RwLock<HashMap<String, TenantId>>,
@@ -131,13 +127,7 @@ fn head_of(spec: &TenantSpec, keys: &TenantKeys, created: &str) -> Vec<u8> {
 impl Tenants {
     /// Of a store; its tenants are known at once and opened when asked for. `url` is the address under which path
     /// addresses begin, as `https://127.0.0.1:8443`.
-    pub fn new(
-        db: Arc<Db>,
-        url: String,
-        layers: Box<Layers>,
-        prepare: Box<Prepare>,
-        defaults: TenantDefaults,
-    ) -> Self {
+    pub fn new(db: Arc<Db>, url: String, layers: Box<Layers>, defaults: TenantDefaults) -> Self {
         let (mut slots, mut hosts) = (HashMap::new(), HashMap::new());
         for head in db.tenants() {
             let slot = if head.dropping { Slot::Deleting } else { Slot::Stored };
@@ -148,7 +138,7 @@ impl Tenants {
                 hosts.insert(name.to_owned(), head.id);
             }
         }
-        Self { db, url, layers, prepare, defaults, slots: RwLock::new(slots), hosts: RwLock::new(hosts) }
+        Self { db, url, layers, defaults, slots: RwLock::new(slots), hosts: RwLock::new(hosts) }
     }
 
     /// The path address of a tenant, which is the issuer of its tokens.
@@ -279,12 +269,7 @@ impl Tenants {
         let created = head["created"].as_str().unwrap_or_default().to_owned();
         let layer = (self.layers)(&spec, &keys, &created);
         let store = self.db.open(id, layer, limits_of(&spec)).await?;
-        Ok(self.prepared(Tenant::new(spec, keys, created, store)))
-    }
-
-    fn prepared(&self, tenant: Tenant) -> Arc<Tenant> {
-        (self.prepare)(&tenant);
-        Arc::new(tenant)
+        Ok(Arc::new(Tenant::new(spec, keys, created, store)))
     }
 
     /// Opens every stored tenant, the hub first. Failures are noted with their tenants.
@@ -327,7 +312,7 @@ impl Tenants {
         let layer = (self.layers)(&spec, &keys, &created);
         let store = self.db.create_tenant(new, layer, limits_of(&spec)).await?;
         self.name_hosts(&spec);
-        Ok(self.prepared(Tenant::new(spec, keys, created, store)))
+        Ok(Arc::new(Tenant::new(spec, keys, created, store)))
     }
 
     fn check_hosts(&self, spec: &TenantSpec) -> Result<(), TenantsError> {
