@@ -168,6 +168,7 @@ impl Watch {
         let status = match end {
             CursorEnd::Forgotten(forgotten) => too_old(self.cursor.position(), forgotten.floor),
             CursorEnd::TenantGone => ApiStatus::expired("the virtual cluster is being deleted"),
+            CursorEnd::Failed => ApiStatus::unavailable("storage has failed"),
         };
         frame::error(&status)
     }
