@@ -90,8 +90,8 @@ impl<'s> Check<'s> {
             (At::Ty(Ty::Map(_)), _) => self.members(at, value),
             (At::Struct(_), _) => self.members(at, value),
             (At::Ty(Ty::Struct(_)), _) => self.members(at, value),
-            (At::Ty(ty), _) => self.scalar(ty, value),
-            (At::Deduced | At::Undeclared, _) => {}
+            (At::Ty(ty), Some(_)) => self.scalar(ty, value),
+            (_, _) => {}
         }
     }
 
@@ -143,6 +143,8 @@ impl<'s> Check<'s> {
             Ty::Bool => value.is_boolean(),
             Ty::Int32 | Ty::Int64 | Ty::Float => value.is_number(),
             Ty::Str | Ty::Bytes | Ty::Duration => value.is_string(),
+            // A CRD leaves the kind of the value to its validation.
+            Ty::IntOrString => scalar || !self.types.builtin,
             _ => scalar,
         };
         if fits {

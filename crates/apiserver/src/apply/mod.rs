@@ -10,6 +10,7 @@ mod check;
 mod element;
 mod fields;
 mod legacy;
+mod limits;
 mod managers;
 mod order;
 mod typed;
@@ -25,16 +26,14 @@ use serde_json::Value;
 
 pub use check::{Fault, FaultKind};
 pub use fields::FieldSet;
+pub use limits::{Excess, excess};
 pub use typed::same;
 pub use update::{Update, update};
 
-use crate::model::schema::{Schema, TypeId};
+use crate::model::schema::{Schema, Ty, TypeId};
 use managers::{Entry, Manager, Operation};
 use typed::{At, Types};
 use walk::Diff;
-
-/// More managers than this on one object are refused (Q23).
-pub const MAX_MANAGERS: usize = 256;
 
 /// What never belongs to a manager.
 const UNOWNED: [&str; 12] = [
@@ -126,9 +125,6 @@ pub enum ApplyError {
     /// The configuration carries managedFields: 400.
     #[error("metadata.managedFields must be nil")]
     ManagedFieldsGiven,
-    /// More managers than an object may have: 422 on `metadata.managedFields`.
-    #[error("metadata.managedFields: Too many: {0}: must have at most {MAX_MANAGERS} items")]
-    TooManyManagers(usize),
 }
 
 fn conflict_summary(conflicts: &[Conflict]) -> String {
@@ -151,8 +147,7 @@ fn conflict_summary(conflicts: &[Conflict]) -> String {
 
 /// Applies a configuration.
 pub fn apply(request: Apply<'_>) -> Result<Applied, ApplyError> {
-    let types = Types { schema: request.schema };
-    let root = At::Struct(request.schema.get(request.root));
+    let (types, root) = Types::of(request.schema, request.root);
     if managers::peek(request.applied).is_some_and(|m| !m.is_null()) {
         return Err(ApplyError::ManagedFieldsGiven);
     }
@@ -186,10 +181,6 @@ pub fn apply(request: Apply<'_>) -> Result<Applied, ApplyError> {
         other => other?,
     };
     legacy::refresh(&request, &mut done);
-    let count = managers::peek(&done).and_then(Value::as_array).map_or(0, Vec::len);
-    if count > MAX_MANAGERS {
-        return Err(ApplyError::TooManyManagers(count));
-    }
     let changed = request.live.is_none_or(|live| !equal_ignoring_times(live, &done));
     Ok(Applied { object: done, changed })
 }
@@ -251,8 +242,15 @@ impl Run<'_> {
                 FieldSet::default()
             }
         };
-        merged = self.prune(merged, &entries, &me, &last);
-        let mut diff = types.compare(*root, live, &merged);
+        let gone = self.abandoned(&merged, &entries, &me, &last);
+        // What loses its last item counts as there, empty, until others have kept or lost it.
+        let mut diff = match &gone {
+            Some(gone) => types.compare(*root, live, &types.remove(*root, &merged, &gone.0, true)),
+            None => types.compare(*root, live, &merged),
+        };
+        if let Some(gone) = gone {
+            merged = types.remove(*root, &merged, &gone.0, false);
+        }
         diff.ignore(&reset);
         take_over(&mut entries, &diff, &me, force)?;
         if let Some(at) = managers::position(&entries, &me) {
@@ -267,12 +265,18 @@ impl Run<'_> {
         Ok(merged)
     }
 
-    /// Removes what the manager owned, did not apply this time, and nobody else owns.
-    fn prune(&self, merged: Value, entries: &[Entry], me: &Manager, last: &FieldSet) -> Value {
+    /// What the manager owned, did not apply this time, and nobody else owns.
+    fn abandoned(
+        &self,
+        merged: &Value,
+        entries: &[Entry],
+        me: &Manager,
+        last: &FieldSet,
+    ) -> Option<FieldSet> {
         let (types, root) = (self.types, self.root);
         let mine = managers::position(entries, me).map(|at| &entries[at].fields);
         if mine.is_some_and(|mine| last.is_subset(mine)) {
-            return merged;
+            return None;
         }
         let named = |set: &FieldSet| FieldSet(types.with_named(Some(root), &set.0));
         let last = named(last);
@@ -281,18 +285,18 @@ impl Run<'_> {
             owned.unite(entry.fields.clone());
         }
         let owned = named(&owned);
-        let all = named(&types.fields_of(root, &merged));
+        let all = named(&types.fields_of(root, merged));
         // Without all that was applied last, but with what anyone owns now.
-        let bare = types.remove(root, &merged, &last.0, true);
+        let bare = types.remove(root, merged, &last.0, true);
         let mut gone = all.clone();
         gone.subtract(&named(&types.fields_of(root, &bare)));
         gone.subtract(&owned);
-        let kept = types.remove(root, &merged, &gone.0, true);
+        let kept = types.remove(root, merged, &gone.0, true);
         // Of that only what this manager had owned.
         let mut gone = all;
         gone.subtract(&named(&types.fields_of(root, &kept)));
         let gone = gone.intersection(&last);
-        types.remove(root, &merged, &gone.0, false)
+        (!gone.is_empty()).then_some(gone)
     }
 }
 
@@ -335,7 +339,8 @@ fn conflicts_of(manager: &Manager, paths: &FieldSet) -> Vec<Conflict> {
     paths.paths().into_iter().map(conflict).collect()
 }
 
-/// A null in a configuration means that the member is absent; built-in structs cannot hold it.
+/// A null in a configuration means that the member is absent; built-in structs cannot hold it, and maps of
+/// texts hold an empty text instead.
 fn drop_nulls(types: Types<'_>, at: At<'_>, value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -343,6 +348,9 @@ fn drop_nulls(types: Types<'_>, at: At<'_>, value: &mut Value) {
             members.retain(|name, value| {
                 let (below, field) = types.member(shape, name);
                 if value.is_null() {
+                    if types.builtin && matches!(below, At::Ty(Ty::Str)) && field.is_none() {
+                        *value = Value::String(String::new());
+                    }
                     return field.is_none_or(|f| f.nullable);
                 }
                 drop_nulls(types, below, value);
@@ -350,7 +358,7 @@ fn drop_nulls(types: Types<'_>, at: At<'_>, value: &mut Value) {
             });
         }
         Value::Array(items) => {
-            if let At::Ty(crate::model::schema::Ty::List(list)) = at {
+            if let At::Ty(Ty::List(list)) = at {
                 for item in items {
                     drop_nulls(types, At::Ty(&list.item), item);
                 }

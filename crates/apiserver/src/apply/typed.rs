@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use super::element;
-use crate::model::schema::{Field, ListTy, Schema, Topology, Ty, TypeDef, Zero};
+use crate::model::schema::{Field, ListTy, Schema, Topology, Ty, TypeDef, TypeId, Zero};
 
 /// A type while walking.
 #[derive(Clone, Copy, Debug)]
@@ -53,9 +53,17 @@ impl Shape<'_> {
 #[derive(Clone, Copy)]
 pub(super) struct Types<'s> {
     pub(super) schema: &'s Schema,
+    /// The kind is not defined by a CRD.
+    pub(super) builtin: bool,
 }
 
 impl<'s> Types<'s> {
+    /// The types of a kind and where its objects begin.
+    pub(super) fn of(schema: &'s Schema, root: TypeId) -> (Types<'s>, At<'s>) {
+        let def = schema.get(root);
+        (Types { schema, builtin: !def.name.is_empty() }, At::Struct(def))
+    }
+
     /// The shape of a present value. A value that does not fit its type is a leaf.
     pub(super) fn shape(self, at: At<'s>, value: &Value) -> Shape<'s> {
         let declared = self.declared(at);
@@ -149,27 +157,43 @@ impl<'s> Types<'s> {
                     }
                     _ => return Err("associative list with keys may not have non-map elements".to_owned()),
                 };
-                keyed_step(keys, members)
+                self.keyed_step(list, keys, members)
             }
             Topology::Atomic => Err("invalid indexing of non-associative list".to_owned()),
         }
     }
-}
 
-fn keyed_step(keys: &[(Box<str>, Option<Value>)], members: &Map<String, Value>) -> Result<String, String> {
-    let mut found: Vec<(&str, &Value)> = keys
-        .iter()
-        .filter_map(|(name, default)| Some((&**name, members.get(&**name).or(default.as_ref())?)))
-        .collect();
-    if found.is_empty() {
-        let names: Vec<String> = keys.iter().map(|(name, _)| format!("{name:?}")).collect();
-        return Err(format!(
-            "associative list with keys has an element that omits all key fields [{}] (and doesn't have default values for any key fields)",
-            names.join(" ")
-        ));
+    fn keyed_step(
+        self,
+        list: &'s ListTy,
+        keys: &[(Box<str>, Option<Value>)],
+        members: &Map<String, Value>,
+    ) -> Result<String, String> {
+        let mut found: Vec<(&str, &Value)> = Vec::with_capacity(keys.len());
+        for (name, default) in keys {
+            let value = members.get(&**name).or(default.as_ref());
+            if let Some(value) = value.or_else(|| self.shown_key(list, name)) {
+                found.push((name, value));
+            }
+        }
+        if found.is_empty() {
+            let names: Vec<String> = keys.iter().map(|(name, _)| format!("{name:?}")).collect();
+            return Err(format!(
+                "associative list with keys has an element that omits all key fields [{}] (and doesn't have default values for any key fields)",
+                names.join(" ")
+            ));
+        }
+        found.sort_unstable_by_key(|(name, _)| *name);
+        Ok(element::keys(found.into_iter()))
     }
-    found.sort_unstable_by_key(|(name, _)| *name);
-    Ok(element::keys(found.into_iter()))
+
+    /// A key that always shows a value has that for a default.
+    fn shown_key(self, list: &'s ListTy, name: &str) -> Option<&'static Value> {
+        match &list.item {
+            Ty::Struct(id) => shown(self.schema.get(*id).field(name)),
+            _ => None,
+        }
+    }
 }
 
 /// Equality of values; numbers are compared by value, so that `1` equals `1.0`.

@@ -37,8 +37,7 @@ pub struct Update<'a> {
 /// the client sent is ignored; an object that has no managers gets none by an update.
 pub fn update(request: Update<'_>) {
     let Update { schema, root, live, new, manager, api_version, subresource, now, reset_fields } = request;
-    let types = Types { schema };
-    let root = At::Struct(schema.get(root));
+    let (types, root) = Types::of(schema, root);
     let entries = base(live, new, subresource);
     if entries.is_empty() && live.is_some() {
         return;

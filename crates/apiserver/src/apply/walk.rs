@@ -269,8 +269,8 @@ impl<'s> Types<'s> {
         }
     }
 
-    /// Takes paths out of a value. A composite that loses all it had becomes null, as long as `nulls`; else
-    /// it goes too.
+    /// Takes paths out of a value. A composite that loses all it had becomes null; without `nulls` it goes
+    /// too, unless nothing is known of its type.
     pub(super) fn remove(self, at: At<'s>, value: &Value, gone: &Map<String, Value>, nulls: bool) -> Value {
         let shape = self.shape(at, value);
         match (shape, value) {
@@ -294,8 +294,9 @@ impl<'s> Types<'s> {
                     match below {
                         Some(below) if fields::is_member(below) => {}
                         Some(below) => {
-                            let left = self.remove(self.member(shape, name).0, value, below, nulls);
-                            if nulls || !left.is_null() {
+                            let at = self.member(shape, name).0;
+                            let left = self.remove(at, value, below, nulls);
+                            if nulls || !left.is_null() || matches!(at, At::Deduced) {
                                 kept.insert(name.clone(), left);
                             }
                         }

@@ -36,19 +36,23 @@ pub struct PatchError {
     pub category: Category,
     /// Upstream's sentence.
     pub message: String,
+    /// What the sentence keeps to itself; for logs, and empty when it says all.
+    pub detail: String,
 }
 
 impl PatchError {
     fn new(category: Category, message: impl Into<String>) -> PatchError {
-        PatchError { category, message: message.into() }
+        PatchError { category, message: message.into(), detail: String::new() }
     }
 
     fn bad(message: impl Into<String>) -> PatchError {
         PatchError::new(Category::BadRequest, message)
     }
 
-    fn unfit(message: impl Into<String>) -> PatchError {
-        PatchError::new(Category::Unprocessable, message)
+    /// Upstream drops the reason of this refusal.
+    fn unfit(detail: impl Into<String>) -> PatchError {
+        let message = "the server rejected our request due to an error in our request".to_owned();
+        PatchError { category: Category::Unprocessable, message, detail: detail.into() }
     }
 
     fn internal(message: impl Into<String>) -> PatchError {

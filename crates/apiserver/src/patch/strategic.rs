@@ -144,7 +144,13 @@ impl<'s> Merger<'s> {
             }
             (Some(_), Some(patch)) => patch.clone(),
         };
-        let sorted = arrange(merged, order, live.as_deref().unwrap_or_default(), key)?;
+        let live = live.unwrap_or_default();
+        same_kinds(&[&live, patch.map_or(&[], Vec::as_slice)])?;
+        let was = match (key, patch) {
+            (Some(key), Some(patch)) if strategy.merge => places(&live, patch, key),
+            _ => live,
+        };
+        let sorted = arrange(merged, order, &was, key)?;
         base.insert(name.to_owned(), Value::Array(sorted));
         Ok(true)
     }
@@ -157,11 +163,10 @@ impl<'s> Merger<'s> {
         live: Vec<Value>,
         patch: &[Value],
     ) -> Result<Vec<Value>, PatchError> {
-        let objects = match (live.first(), patch.first()) {
-            (None, None) => return Ok(live),
-            (first, other) => [first, other].iter().flatten().any(|v| v.is_object()),
-        };
-        if !objects {
+        if live.is_empty() && patch.is_empty() {
+            return Ok(live);
+        }
+        if !same_kinds(&[&live, patch])? {
             let mut seen = HashSet::new();
             let merged: Vec<Value> =
                 live.iter().chain(patch).filter(|v| seen.insert(v.to_string())).cloned().collect();
@@ -216,6 +221,48 @@ impl<'s> Merger<'s> {
             .collect();
         arrange(merged, &patch_order, &live, Some(key))
     }
+}
+
+/// Where items stand for ordering when deletions and additions come together: an added item takes the place
+/// at the end that a deleted one left, as upstream's lists do.
+fn places(live: &[Value], patch: &[Value], key: &str) -> Vec<Value> {
+    let deletes = |item: &Value| item.get(DIRECTIVE).and_then(Value::as_str) == Some("delete");
+    let gone: Vec<&Value> =
+        patch.iter().filter(|item| deletes(item)).filter_map(|item| item.get(key)).collect();
+    let mut out: Vec<Value> =
+        live.iter().filter(|item| item.get(key).is_none_or(|id| !gone.contains(&id))).cloned().collect();
+    let free = live.len() - out.len();
+    if free == 0 || patch.iter().any(|item| item.get(DIRECTIVE).and_then(Value::as_str) == Some("replace")) {
+        return out;
+    }
+    let known = KeyIndex::new(&out, key);
+    let added = patch.iter().filter(|item| item.get(DIRECTIVE).is_none());
+    let added: Vec<Value> = added
+        .filter(|item| item.get(key).is_some_and(|id| known.get(id).is_none()))
+        .take(free)
+        .cloned()
+        .collect();
+    out.extend(added);
+    out
+}
+
+/// All items of the lists must be of one kind, and none a list. True when they are objects.
+fn same_kinds(lists: &[&[Value]]) -> Result<bool, PatchError> {
+    let mut items = lists.iter().copied().flatten();
+    let Some(first) = items.next() else {
+        return Err(PatchError::internal("no elements in any of the given slices"));
+    };
+    if first.is_array() {
+        return Err(PatchError::unfit("lists of lists are not supported"));
+    }
+    if items.any(|item| std::mem::discriminant(item) != std::mem::discriminant(first)) {
+        let lists: Vec<String> = lists.iter().map(|l| go_value(&Value::Array(l.to_vec()))).collect();
+        return Err(PatchError::internal(format!(
+            "list element types are not identical: [{}]",
+            lists.join(" ")
+        )));
+    }
+    Ok(first.is_object())
 }
 
 /// Positions of items by the value of their merge key; the first of several wins.
