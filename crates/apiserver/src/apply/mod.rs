@@ -10,7 +10,6 @@ mod check;
 mod element;
 mod fields;
 mod legacy;
-mod limits;
 mod managers;
 mod order;
 mod typed;
@@ -26,7 +25,6 @@ use serde_json::Value;
 
 pub use check::{Fault, FaultKind};
 pub use fields::FieldSet;
-pub use limits::{Excess, excess};
 pub use typed::same;
 pub use update::{Update, update};
 

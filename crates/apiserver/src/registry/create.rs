@@ -78,8 +78,14 @@ fn system_metadata(call: &Call<'_>, object: &mut Value) {
     }
 }
 
-/// Everything up to the commit: the object as it would be stored.
-pub async fn prepare(call: &Call<'_>, object: &mut Value) -> Result<(), ApiStatus> {
+/// Everything up to the commit: the object as it would be stored. Fields are booked before hooks and admission
+/// add to them, as upstream does: what the server fills in belongs to nobody.
+pub async fn prepare(
+    call: &Call<'_>,
+    object: &mut Value,
+    options: &WriteOptions,
+    applied: bool,
+) -> Result<(), ApiStatus> {
     place(call, object)?;
     system_metadata(call, object);
     if call.resource.has_status {
@@ -88,6 +94,9 @@ pub async fn prepare(call: &Call<'_>, object: &mut Value) -> Result<(), ApiStatu
         }
     }
     defaults(call, object);
+    if !applied {
+        own(call, object, options);
+    }
     kinds::prepare_create(&call.resource, object);
     admit::mutate(call, admit::Operation::Create, object, None).await?;
     defaults(call, object);
@@ -133,10 +142,7 @@ pub async fn create(
     if !rv.is_empty() && rv != "0" && !applied {
         return Err(ApiStatus::bad_request("resourceVersion should not be set on objects to be created"));
     }
-    prepare(call, &mut object).await?;
-    if !applied {
-        own(call, &mut object, options);
-    }
+    prepare(call, &mut object, options, applied).await?;
     let base = Some(object.meta("generateName").to_owned())
         .filter(|b| object.meta("name").is_empty() && !b.is_empty());
     let tries = if base.is_some() { NAME_TRIES } else { 1 };

@@ -297,7 +297,8 @@ fn completes_deletion(call: &Call<'_>, new: &Value, live: &Value) -> bool {
     new.is_deleting() && !delete::is_held(call, new) && delete::is_held(call, live)
 }
 
-/// Defaults, ownership, admission and validation of a changed object.
+/// Defaults, ownership, hooks, admission and validation of a changed object, in upstream's order: what hooks and
+/// admission change belongs to nobody.
 async fn finish(
     call: &Call<'_>,
     record: &Record,
@@ -310,14 +311,6 @@ async fn finish(
         restore(call, new, live);
     }
     defaults(call, new);
-    if call.subresource().is_empty() {
-        kinds::prepare_update(&call.resource, new, live);
-    }
-    admit::mutate(call, admit::Operation::Update, new, Some(live)).await?;
-    defaults(call, new);
-    if call.resource.generation && spec_changed(call, new, live) {
-        new.set_meta("generation", live.generation() + 1);
-    }
     if !matches!(change, Change::Apply(_)) {
         let manager = call.manager(options);
         apply::update(apply::Update {
@@ -331,6 +324,14 @@ async fn finish(
             now: &clock::now(),
             reset_fields: &reset_fields(call, call.subresource()),
         });
+    }
+    if call.subresource().is_empty() {
+        kinds::prepare_update(&call.resource, new, live);
+    }
+    admit::mutate(call, admit::Operation::Update, new, Some(live)).await?;
+    defaults(call, new);
+    if call.resource.generation && spec_changed(call, new, live) {
+        new.set_meta("generation", live.generation() + 1);
     }
     new.set_meta("resourceVersion", record.rv().to_string());
     validate(call, new, Some(live))?;

@@ -44,9 +44,5 @@ pub fn of_apply(call: &Call<'_>, error: &ApplyError) -> ApiStatus {
         }
         ApplyError::Invalid { .. } => ApiStatus::plain(500, "InternalError", error.to_string()),
         ApplyError::ManagedFieldsGiven => ApiStatus::bad_request(error.to_string()),
-        ApplyError::TooManyManagers(count) => {
-            let cause = Cause::too_many("metadata.managedFields", *count, crate::apply::MAX_MANAGERS);
-            ApiStatus::invalid(call.gvk(), name, vec![cause])
-        }
     }
 }
