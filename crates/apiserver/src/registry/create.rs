@@ -123,7 +123,16 @@ fn own(call: &Call<'_>, object: &mut Value, options: &WriteOptions) {
 pub fn reset_fields<'a>(call: &'a Call<'_>, subresource: &str) -> Vec<&'a str> {
     match (call.resource.has_status, subresource) {
         (true, "") => call.resource.status_paths.iter().map(|p| &**p).collect(),
-        (true, "status") => vec!["spec"],
+        (true, "status") if call.resource.custom.is_some() => vec!["spec", "metadata"],
+        (true, "status") => match (&*call.gvk().group, &*call.gvk().kind) {
+            ("apps", "Deployment") => vec!["spec", "metadata.labels"],
+            ("", "Pod") => vec!["spec", "metadata.deletionTimestamp", "metadata.ownerReferences"],
+            (
+                "flowcontrol.apiserver.k8s.io" | "networking.k8s.io" | "resource.k8s.io" | "storage.k8s.io",
+                kind,
+            ) if kind != "Ingress" => vec!["spec", "metadata"],
+            _ => vec!["spec"],
+        },
         _ => Vec::new(),
     }
 }
