@@ -64,6 +64,7 @@ impl Record {
         Self { rv, data: Arc::new(Data { body: body.into(), splice, index }) }
     }
 
+    /// The same at another version: how an object that left a selector goes out.
     pub fn with_rv(&self, rv: u64) -> Self {
         Self { rv, data: self.data.clone() }
     }

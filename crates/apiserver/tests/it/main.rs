@@ -1,0 +1,4 @@
+//! The server inside one process: what clients may rely on, by case of the design.
+
+mod crud;
+mod support;
