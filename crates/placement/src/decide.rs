@@ -1,0 +1,454 @@
+//! The decision on one request: filter, score, select, divide, reserve.
+
+use crate::bits::Bits;
+use crate::capacity::ledger::Refusal;
+use crate::capacity::{Load, Pod};
+use crate::cycle::{Binding, Cycle};
+use crate::filter::Filtered;
+use crate::intern::Fleet;
+use crate::needs::Need;
+use crate::pick::{Fresh, floor};
+use crate::rank::{Rank, Ranking};
+use crate::score::lot::Lots;
+use crate::score::{Column, Growth, Scoring};
+use crate::share::{Holder, Shared};
+use crate::types::{
+    InCause, Millis, Mode, NoteReason, OutCause, Score, SelectCount, State, Unmatched, WhenShort,
+};
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// How long a member stays that its request does not see any more.
+pub(crate) const OUT_OF_SIGHT: Millis = 5 * 60 * 1000;
+
+/// What one evaluation found, beside the bindings it changed.
+pub(crate) struct Draft {
+    pub(crate) filtered: Filtered,
+    pub(crate) ranking: Ranking,
+    /// Terms of the ranked members in ranking order, when asked for.
+    pub(crate) columns: Vec<Column>,
+    /// Members bound before and kept.
+    pub(crate) kept: Vec<usize>,
+    pub(crate) wanted: u32,
+    pub(crate) unplaced: u32,
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) blocked_by: Option<Arc<str>>,
+    /// A copy that is there could not grow.
+    pub(crate) stunted: bool,
+    /// Per refused member, what was short.
+    pub(crate) refusals: BTreeMap<usize, Refusal>,
+}
+
+impl Draft {
+    /// Refuses a member for want of room.
+    pub(crate) fn refuse(&mut self, cycle: &Cycle<'_>, member: usize, refusal: &Refusal) {
+        let detail: Arc<str> = cycle.names.name(refusal.resource).into();
+        self.filtered.refuse_one(member, refusal.reason, &detail);
+        let tighter = |w: &Refusal| {
+            let tight = |r: &Refusal, o: &Refusal| i128::from(r.free) * i128::from(o.needed);
+            (tight(refusal, w), refusal.node) < (tight(w, refusal), w.node)
+        };
+        if self.refusal.as_ref().is_none_or(tighter) {
+            self.refusal = Some(*refusal);
+        }
+        self.refusals.insert(member, *refusal);
+    }
+
+    /// Whether more room anywhere could have led to another result.
+    pub(crate) fn blocked(&self) -> bool {
+        self.refusal.is_some() || self.unplaced > 0
+    }
+}
+
+impl<'a> Cycle<'a> {
+    /// Decides one request. Evictions that the budget does not allow stay where they are.
+    pub(crate) fn decide(&mut self, r: usize, keep_terms: bool) -> Draft {
+        let mut honoured = self.evictions(r);
+        loop {
+            let mark = self.ledger.mark();
+            let rows = if honoured.is_empty() { Vec::new() } else { self.rows[r].clone() };
+            let draft = self.attempt(r, &honoured, keep_terms);
+            let excess = self.over_budget(r, &rows, &draft, honoured.len());
+            if honoured.is_empty() || excess == 0 {
+                return draft;
+            }
+            self.ledger.rollback(mark);
+            self.rows[r] = rows;
+            for (member, _) in honoured.split_off(honoured.len() - excess) {
+                let name = self.fleet.members[member].name.to_string();
+                self.note(r, NoteReason::EvictionPending, name);
+            }
+        }
+    }
+
+    /// Bindings somebody wants gone, those that are missed least first.
+    fn evictions(&mut self, r: usize) -> Vec<(usize, OutCause)> {
+        let held = &self.input.held;
+        let mut wanted: Vec<(bool, bool, usize, OutCause)> = (self.rows[r].iter().filter(|b| b.bound()))
+            .filter_map(|b| {
+                let h = &held[b.was?];
+                h.eviction.as_ref().map(|e| (h.delivered, h.available, b.member, e.cause))
+            })
+            .collect();
+        wanted.sort();
+        if !wanted.is_empty() && matches!(self.requests[r].select.mode, Mode::Fixed(_)) {
+            for (_, _, member, _) in wanted {
+                let name = self.fleet.members[member].name.to_string();
+                self.note(r, NoteReason::NotEvictable, name);
+            }
+            return Vec::new();
+        }
+        wanted.into_iter().map(|(_, _, member, cause)| (member, cause)).collect()
+    }
+
+    /// How many evictions too many there were: losses without replacement that 25 % maxUnavailable does not cover.
+    fn over_budget(&self, r: usize, before: &[Binding], draft: &Draft, honoured: usize) -> usize {
+        if honoured == 0 {
+            return 0;
+        }
+        let bound: Vec<&Binding> = before.iter().filter(|b| b.bound()).collect();
+        let now = self.rows[r].iter().filter(|b| b.bound()).count();
+        let full = if matches!(self.requests[r].select.mode, Mode::All) {
+            bound.len()
+        } else {
+            draft.wanted as usize
+        };
+        let lost = if draft.unplaced > 0 {
+            honoured
+        } else {
+            bound.len().min(full).saturating_sub(now).min(honoured)
+        };
+        let available = |b: &&&Binding| b.was.is_some_and(|i| self.input.held[i].available);
+        let evicted_unavailable = bound.iter().filter(|b| !available(b)).count();
+        let allowed = bound.len().div_ceil(4).saturating_sub(evicted_unavailable);
+        lost.saturating_sub(allowed)
+    }
+
+    fn attempt(&mut self, r: usize, evicted: &[(usize, OutCause)], keep_terms: bool) -> Draft {
+        let request = self.requests[r];
+        let mut filtered = self.filters.matching(&self.fleet, request);
+        let anew = request.replan != request.replanned;
+        self.release(r, &filtered, evicted);
+        let bound: Vec<usize> = self.rows[r].iter().filter(|b| b.bound()).map(|b| b.member).collect();
+        let mut kept = if anew { Vec::new() } else { bound.clone() };
+        self.filter(r, &mut filtered, &kept, evicted);
+        let mut draft = self.rank(r, filtered, kept.clone(), keep_terms);
+        let mark = self.ledger.mark();
+        let want = self.wanted(r, &mut draft);
+        let mut gone: Vec<usize> = Vec::new();
+        if kept.len() > want {
+            gone = self.surplus(r, want, &kept, &draft);
+            kept.retain(|m| !gone.contains(m));
+        }
+        let room = want.saturating_sub(kept.len());
+        let mut fresh = if room > 0 { self.select(r, room, &kept, &mut draft) } else { Vec::new() };
+        if request.select.when_short == WhenShort::Refuse && kept.len() + fresh.len() < draft.wanted as usize
+        {
+            self.ledger.rollback(mark);
+            fresh.clear();
+        }
+        let cause = self.cause(r);
+        let out = if anew { OutCause::SpecChanged } else { OutCause::ScaleIn };
+        if anew {
+            gone.extend(bound.iter().filter(|m| !fresh.iter().any(|f| f.rank.member == **m)));
+        }
+        for member in gone {
+            self.drain(r, member, out);
+        }
+        if self.needs[r].divided.is_empty() {
+            self.grow(r, &kept, &mut draft);
+            fresh.iter().for_each(|f| self.bind(r, f.rank.member, Vec::new(), f.load.clone(), cause));
+        } else {
+            self.divide(r, &kept, &fresh, anew, cause, &mut draft);
+        }
+        self.place(r, &draft);
+        draft
+    }
+
+    /// Lets go of what may not stay whatever else is decided.
+    fn release(&mut self, r: usize, filtered: &Filtered, evicted: &[(usize, OutCause)]) {
+        let request = self.requests[r];
+        let edited = request.generation != request.decided;
+        let mut out = Vec::new();
+        for binding in self.rows[r].iter().filter(|b| b.bound()) {
+            let member = binding.member;
+            let hidden = binding.was.and_then(|i| self.input.held[i].hidden_since);
+            let lost_sight = hidden.is_some_and(|since| self.input.at >= since.saturating_add(OUT_OF_SIGHT));
+            let seen = filtered.visible.has(member);
+            let cause = if self.fleet.leaving.has(member) {
+                Some(OutCause::MemberLeft)
+            } else if !seen {
+                lost_sight.then_some(OutCause::NotMatched)
+            } else if !filtered.matched.has(member) && edited {
+                Some(OutCause::SpecChanged)
+            } else if !filtered.matched.has(member) && request.when_unmatched == Unmatched::Evict {
+                Some(OutCause::NotMatched)
+            } else {
+                evicted.iter().find(|(m, _)| *m == member).map(|(_, cause)| *cause)
+            };
+            out.extend(cause.map(|c| (member, c)));
+        }
+        for (member, cause) in out {
+            self.drain(r, member, cause);
+        }
+    }
+
+    fn filter(&mut self, r: usize, filtered: &mut Filtered, kept: &[usize], evicted: &[(usize, OutCause)]) {
+        let request = self.requests[r];
+        let mut held = Bits::none(self.fleet.len());
+        kept.iter().for_each(|m| held.insert(*m));
+        let mut avoided = Bits::none(self.fleet.len());
+        evicted.iter().for_each(|(m, _)| avoided.insert(*m));
+        let taken = self.claims.taken(r, request);
+        self.filters.run(&self.fleet, request, (&held, &avoided), &taken, filtered);
+        if filtered.cel {
+            self.note(
+                r,
+                NoteReason::CelError,
+                "CEL expressions are not evaluated in this version".to_owned(),
+            );
+        }
+        if request.needs.pods.iter().any(|p| p.request.is_zero()) && self.needs[r].counted {
+            self.note(r, NoteReason::NoRequests, "counted as one pod each".to_owned());
+        }
+        if self.needs[r].counted {
+            filtered.capacity(&self.fleet, request, &self.ledger.tree.known, &self.ledger.tree.stale);
+        }
+    }
+
+    /// Quick capacity bound, then totals, lots and ranks of those that passed and those that hold.
+    fn rank(&mut self, r: usize, filtered: Filtered, kept: Vec<usize>, keep_terms: bool) -> Draft {
+        let request = self.requests[r];
+        let mut draft = Draft {
+            filtered,
+            ranking: Ranking::default(),
+            columns: Vec::new(),
+            kept,
+            wanted: 0,
+            unplaced: 0,
+            refusal: None,
+            blocked_by: None,
+            stunted: false,
+            refusals: BTreeMap::new(),
+        };
+        let floor = vec![floor(request).max(1); self.needs[r].divided.len()];
+        let step = |cycle: &Self, m: usize| -> Load {
+            cycle.needs[r].with_shares(&cycle.kinds.pods, &cycle.fleet, m, &floor)
+        };
+        let shared_step = (!floor.is_empty()).then(|| step(self, 0));
+        let counted = self.needs[r].counted;
+        if counted {
+            let passed: Vec<usize> = draft.filtered.passed.iter().collect();
+            for member in passed {
+                let need =
+                    step_row(&self.needs[r], &self.kinds.pods, &self.fleet, member, shared_step.as_ref());
+                let own = self.rows[r].binary_search_by_key(&member, |b| b.member).ok();
+                let short = match own {
+                    None => self.ledger.shortage(&self.fleet, member, &need),
+                    Some(i) => {
+                        let has = &self.rows[r][i].load.total;
+                        let more: Vec<i64> = need.iter().zip(has).map(|(n, h)| n - h).collect();
+                        self.ledger.shortage(&self.fleet, member, &more)
+                    }
+                };
+                if let Some(refusal) = short {
+                    draft.refuse(self, member, &refusal);
+                }
+            }
+        }
+        let mut members: Bits = draft.filtered.passed.clone();
+        draft.kept.iter().for_each(|m| members.insert(*m));
+        let members: Vec<usize> = members.iter().collect();
+        let (need, pods) = (&self.needs[r], &self.kinds.pods);
+        let needs: Vec<Cow<'_, [i64]>> =
+            members.iter().map(|m| step_row(need, pods, &self.fleet, *m, shared_step.as_ref())).collect();
+        let growth: Vec<Growth<'_>> = (members.iter().zip(&needs))
+            .map(|(m, need)| {
+                let own = self.rows[r].binary_search_by_key(m, |b| b.member).ok();
+                Growth { need, held: own.map(|i| self.rows[r][i].load.total.as_slice()) }
+            })
+            .collect();
+        let mut scoring = Scoring {
+            fleet: &self.fleet,
+            ledger: &self.ledger,
+            terms: &mut self.filters.terms,
+            sorts: &mut self.sorts,
+            keep: keep_terms,
+        };
+        let scored = scoring.score(request, &members, &growth);
+        let lots = Lots::new(self.input.config.tie_break, self.input.seed, &request.id);
+        let mut held = Bits::none(self.fleet.len());
+        draft.kept.iter().for_each(|m| held.insert(*m));
+        let rank = |(member, total): (&usize, &i64)| Rank {
+            group: 0,
+            total: Reverse(*total),
+            not_held: !held.has(*member),
+            lot: lots.of(&self.fleet.members[*member].id.0),
+            member: *member,
+        };
+        let ranking = Ranking::new(members.iter().zip(&scored.totals).map(rank).collect());
+        draft.ranking = ranking;
+        draft.columns = scored.columns;
+        draft
+    }
+
+    /// How many members are taken at most; notes how many there should be.
+    fn wanted(&self, r: usize, draft: &mut Draft) -> usize {
+        let eligible = draft.ranking.len();
+        let (take, wanted) = match &self.requests[r].select.mode {
+            Mode::All => (eligible, eligible),
+            Mode::Fixed(names) => (eligible, names.len()),
+            Mode::Count(SelectCount::Number(n)) => (*n as usize, *n as usize),
+            Mode::Count(SelectCount::Percent(p)) => {
+                let part = (eligible * (*p).min(100) as usize).div_ceil(100);
+                (part, part)
+            }
+        };
+        draft.wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        take
+    }
+
+    /// Copies that stay whole take the size that the workload has now, if it fits.
+    fn grow(&mut self, r: usize, kept: &[usize], draft: &mut Draft) {
+        for member in kept {
+            let Ok(i) = self.rows[r].binary_search_by_key(member, |b| b.member) else { continue };
+            let whole = self.needs[r].whole(&self.kinds.pods, &self.fleet, *member);
+            let old = self.rows[r][i].load.clone();
+            if old.total == whole.total || !self.rows[r][i].bound() {
+                continue;
+            }
+            match self.reserve(r, *member, &old, &whole) {
+                Ok(()) => self.rows[r][i].load = Rc::new(whole),
+                Err(refusal) => {
+                    draft.stunted = true;
+                    draft.refusal = Some(refusal);
+                    let name = self.fleet.members[*member].name.to_string();
+                    self.note(r, NoteReason::GrowthRefused, name);
+                }
+            }
+        }
+    }
+
+    fn divide(
+        &mut self,
+        r: usize,
+        kept: &[usize],
+        fresh: &[Fresh],
+        anew: bool,
+        cause: InCause,
+        draft: &mut Draft,
+    ) {
+        let none = vec![0; self.needs[r].divided.len()];
+        let mut holders: Vec<(bool, u64, usize, Holder)> = Vec::new();
+        let lot = |draft: &Draft, m: usize| draft.ranking.of(m).map_or(u64::MAX, |rank| rank.lot);
+        for member in kept {
+            let Ok(i) = self.rows[r].binary_search_by_key(member, |b| b.member) else { continue };
+            let row = &self.rows[r][i];
+            let holder = Holder { member: *member, shares: row.shares.clone(), load: row.load.clone() };
+            holders.push((false, lot(draft, *member), *member, holder));
+        }
+        for f in fresh {
+            let member = f.rank.member;
+            let bound =
+                self.rows[r].binary_search_by_key(&member, |b| b.member).ok().map(|i| &self.rows[r][i]);
+            let holder = match bound.filter(|b| b.bound()) {
+                Some(row) => Holder { member, shares: row.shares.clone(), load: row.load.clone() },
+                None => Holder { member, shares: none.clone(), load: f.load.clone() },
+            };
+            holders.push((true, lot(draft, member), member, holder));
+        }
+        holders.sort_by_key(|(not_held, lot, member, _)| (*not_held, *lot, *member));
+        let holders = holders.into_iter().map(|(.., h)| h).collect();
+        let Shared { members, unplaced, refusal } = self.share_out(r, holders, anew);
+        draft.unplaced = unplaced;
+        if unplaced > 0 {
+            draft.refusal = refusal.or(draft.refusal);
+        }
+        for (member, shares, load) in members {
+            if shares.iter().any(|s| *s > 0) {
+                self.bind(r, member, shares, load, cause);
+            } else {
+                self.released |= !load.is_none();
+                self.drain(r, member, OutCause::ScaleIn);
+            }
+        }
+    }
+
+    /// Why a pick of this evaluation comes.
+    fn cause(&self, r: usize) -> InCause {
+        let request = self.requests[r];
+        let moved = |b: &Binding| {
+            let was_bound = b.was.is_some_and(|i| self.input.held[i].state == State::Bound);
+            let forced = !matches!(b.out, Some(OutCause::SpecChanged | OutCause::ScaleIn) | None);
+            was_bound && !b.bound() && forced
+        };
+        if self.rows[r].iter().any(moved) || !self.lost[r].is_empty() {
+            InCause::Moved
+        } else if request.generation == request.decided {
+            InCause::Filled
+        } else {
+            InCause::Selected
+        }
+    }
+
+    /// Bound becomes Draining; its promise stays (I15).
+    fn drain(&mut self, r: usize, member: usize, cause: OutCause) {
+        if let Ok(i) = self.rows[r].binary_search_by_key(&member, |b| b.member) {
+            let row = &mut self.rows[r][i];
+            if row.was.is_none() {
+                // Bound earlier in this very cycle: nothing was ever promised outside of it.
+                self.rows[r].remove(i);
+                self.released = true;
+            } else if row.bound() {
+                row.state = State::Draining;
+                row.out = Some(cause);
+            }
+        }
+    }
+
+    /// A member is bound with these shares; a Draining one is taken back.
+    fn bind(&mut self, r: usize, member: usize, shares: Vec<u32>, load: Rc<Load>, cause: InCause) {
+        self.claims.take(r, self.requests[r], member);
+        match self.rows[r].binary_search_by_key(&member, |b| b.member) {
+            Ok(i) => {
+                let row = &mut self.rows[r][i];
+                if !row.bound() {
+                    (row.state, row.cause, row.out) = (State::Bound, cause, None);
+                }
+                (row.shares, row.load) = (shares, load);
+            }
+            Err(i) => {
+                let (state, out, was, score) = (State::Bound, None, None, Score::default());
+                self.rows[r].insert(i, Binding { member, state, cause, out, shares, load, was, score });
+            }
+        }
+    }
+
+    /// Writes total and place to every bound member.
+    fn place(&mut self, r: usize, draft: &Draft) {
+        let members: Vec<usize> = self.rows[r].iter().filter(|b| b.bound()).map(|b| b.member).collect();
+        let places = draft.ranking.places(&members);
+        let of = draft.ranking.len() as u32;
+        for (row, rank) in self.rows[r].iter_mut().filter(|b| b.bound()).zip(places) {
+            let total = draft.ranking.of(row.member).map_or(0, |rank| rank.total.0);
+            row.score = Score { total, rank, of };
+        }
+    }
+}
+
+/// What one more copy, or the least useful part of one, takes on a member.
+fn step_row<'s>(
+    need: &'s Need<'_>,
+    pods: &[Pod<'_>],
+    fleet: &Fleet<'_>,
+    member: usize,
+    divided: Option<&'s Load>,
+) -> Cow<'s, [i64]> {
+    match divided {
+        Some(load) => load.total.as_slice().into(),
+        None => need.whole_row(pods, fleet, member),
+    }
+}
