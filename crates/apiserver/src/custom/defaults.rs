@@ -104,6 +104,6 @@ impl Check {
     }
 
     fn value(&self, at: &Path<'_>, node: &Node, default: &Value) -> Vec<Cause> {
-        validate::validate(&at.text(), node, default, None)
+        validate::validate_default(&at.text(), node, default)
     }
 }

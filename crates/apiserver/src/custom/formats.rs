@@ -78,7 +78,7 @@ pub fn matches(format: &str, text: &str) -> bool {
         "k8sshortname" => crate::model::names::is_dns_label(text),
         "mac" => is_mac(text),
         "rgbcolor" => RGB_COLOR.is_match(text),
-        "ssn" => SSN.is_match(text),
+        "ssn" => text.len() == 11 && SSN.is_match(text),
         "uri" => is_request_uri(text),
         "uuid" => is_uuid(text, None),
         "uuid3" => is_uuid(text, Some(b'3')),
@@ -140,7 +140,8 @@ fn is_mac(text: &str) -> bool {
         counts.contains(&parts.len())
             && parts.iter().all(|p| p.len() == width && p.bytes().all(|b| b.is_ascii_hexdigit()))
     };
-    groups(':', 2, &[6, 8, 20]) || groups('-', 2, &[6, 8, 20]) || groups('.', 4, &[3, 4, 10])
+    let plain = matches!(text.len(), 12 | 16 | 40) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    plain || groups(':', 2, &[6, 8, 20]) || groups('-', 2, &[6, 8, 20]) || groups('.', 4, &[3, 4, 10])
 }
 
 fn is_date(text: &str) -> bool {
@@ -226,6 +227,9 @@ fn is_request_uri(text: &str) -> bool {
     let escapes_fit = |part: &str| {
         part.split('%').skip(1).all(|p| p.len() >= 2 && p.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
     };
+    if text == "*" {
+        return true;
+    }
     if text.starts_with('/') {
         return escapes_fit(text.split('?').next().unwrap_or_default());
     }

@@ -109,7 +109,7 @@ pub fn normalize(metadata: &mut Value, at: &Path<'_>) -> Result<Vec<String>, Str
             kind_of(metadata)
         ));
     };
-    fields(members, META, true, at, "ObjectMeta", &mut unknown)?;
+    fields(members, META, true, at, ("ObjectMeta", ""), &mut unknown)?;
     unknown.sort();
     Ok(unknown)
 }
@@ -119,7 +119,7 @@ fn fields(
     table: &[(&str, Kind)],
     drop_empty: bool,
     at: &Path<'_>,
-    name: &str,
+    (owner, above): (&str, &str),
     unknown: &mut Vec<String>,
 ) -> Result<(), String> {
     let mut failed = Ok(());
@@ -131,7 +131,7 @@ fn fields(
         if value.is_null() {
             return false;
         }
-        if let Err(error) = member(value, *kind, &at.child(key), &format!("{name}.{key}"), unknown) {
+        if let Err(error) = member(value, *kind, &at.child(key), &format!("{owner}.{above}{key}"), unknown) {
             failed = Err(error);
         }
         let empty = match value {
@@ -197,7 +197,10 @@ fn member(
                 match item {
                     Value::Null => *item = json!({}),
                     Value::Object(members) => {
-                        fields(members, table, drop_empty, &at.index(i), name, unknown)?;
+                        let owner = struct_name(name).trim_start_matches("v1.");
+                        let above = name.split_once('.').map_or("", |(_, above)| above);
+                        let names = (owner, &*format!("{above}."));
+                        fields(members, table, drop_empty, &at.index(i), names, unknown)?;
                     }
                     other => return wrong(other, struct_name(name)),
                 }
@@ -404,9 +407,23 @@ fn check_object_meta(path: &Path<'_>, metadata: &Value, found: &mut Vec<Cause>) 
     for second in controllers.iter().skip(1) {
         let message = format!(
             "Invalid value: {}: Only one reference can have Controller set to true. Found \"true\" in references for {} and {second}",
-            as_json(&copy["ownerReferences"]),
+            shown_owners(&copy["ownerReferences"]),
             controllers[0]
         );
         found.push(Cause::new("FieldValueInvalid", at.to_string(), message));
     }
+}
+
+/// Owners as messages show them: members in the order of upstream's struct.
+fn shown_owners(owners: &Value) -> String {
+    let one = |owner: &Value| {
+        let members = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+        let text: Vec<String> = members
+            .into_iter()
+            .filter_map(|name| Some(format!("{}:{}", as_json(&name.into()), as_json(owner.get(name)?))))
+            .collect();
+        format!("{{{}}}", text.join(","))
+    };
+    let all: Vec<String> = owners.as_array().into_iter().flatten().map(one).collect();
+    format!("[{}]", all.join(","))
 }

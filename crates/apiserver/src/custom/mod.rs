@@ -42,5 +42,5 @@ pub use conditions::{
 };
 pub use definition::{CLEANUP, Definition, Names, Scale, condition};
 pub use node::Node;
-pub use object::{Malformed, convert, default, prune, validate, validate_status, warnings};
+pub use object::{Malformed, convert, default, prune, settle, validate, validate_status, warnings};
 pub use publish::{list_schema, model_name, published_schema};

@@ -6,12 +6,13 @@ const EMPTY: &str = "must be non-empty";
 const QUALIFIED_FORM: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const VALUE_FORM: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
-fn too_long(max: usize) -> String {
-    format!("must be no more than {max} bytes")
+/// Upstream speaks of bytes in keys and values of labels, of characters elsewhere.
+fn too_long(max: usize, unit: &str) -> String {
+    format!("must be no more than {max} {unit}")
 }
 
 fn rules(long: Option<usize>, form: Option<&str>) -> Vec<String> {
-    long.map(too_long).into_iter().chain(form.map(str::to_owned)).collect()
+    long.map(|max| too_long(max, "characters")).into_iter().chain(form.map(str::to_owned)).collect()
 }
 
 /// Broken rules of an RFC 1035 label.
@@ -63,14 +64,14 @@ pub fn qualified(text: &str) -> Vec<String> {
         }
         Some(_) => {
             return vec![format!(
-                "a qualified name {QUALIFIED_FORM} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+                "a valid label key {QUALIFIED_FORM} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
             )];
         }
     };
     if name.is_empty() {
         found.push(format!("name part {EMPTY}"));
     } else if name.len() > 63 {
-        found.push(format!("name part {}", too_long(63)));
+        found.push(format!("name part {}", too_long(63, "bytes")));
     }
     if !value_form(name) {
         found.push(format!("name part {QUALIFIED_FORM}"));
@@ -80,7 +81,9 @@ pub fn qualified(text: &str) -> Vec<String> {
 
 /// Broken rules of a label's value.
 pub fn label_value(text: &str) -> Vec<String> {
-    rules((text.len() > 63).then_some(63), (!text.is_empty() && !value_form(text)).then_some(VALUE_FORM))
+    let long = (text.len() > 63).then(|| too_long(63, "bytes"));
+    let form = (!text.is_empty() && !value_form(text)).then(|| VALUE_FORM.to_owned());
+    long.into_iter().chain(form).collect()
 }
 
 fn label_form(text: &str) -> bool {

@@ -47,14 +47,14 @@ pub(super) fn check(walk: &Walk<'_>, path: &Path<'_>, node: &Node, number: &Numb
     if let Some(factor) = checks.multiple_of {
         let (factor, whole) = exact(&mut found, walk, &range, factor, "MultipleOf", path, integer);
         let fits = match whole {
-            _ if factor <= 0.0 => {
+            whole if whole.map_or(factor <= 0.0, |(_, factor)| factor <= 0) => {
                 let text = bound(factor, whole);
                 let detail =
                     format!("factor MultipleOf declared for {} must be positive: {text}", path.text());
                 found.push(walk.sentence(path, &text, &detail));
                 true
             }
-            Some((value, factor)) => factor != 0 && value % factor == 0,
+            Some((value, factor)) => value % factor == 0,
             None => is_whole(if factor < 1.0 { 1.0 / factor * value } else { value / factor }),
         };
         if !fits {
@@ -105,8 +105,14 @@ fn exact(
             found.push(walk.loose(&detail));
             (limit, None)
         }
-        None => (limit, integer.map(|value| (value, limit as i64))),
+        None => (limit, integer.map(|value| (value, truncated(limit)))),
     }
+}
+
+/// A limit as a 64-bit integer. One beyond them all becomes the smallest, as on upstream's processors.
+fn truncated(limit: f64) -> i64 {
+    let fits = limit >= i64::MIN as f64 && limit < i64::MAX as f64;
+    if fits { limit as i64 } else { i64::MIN }
 }
 
 fn bound(limit: f64, whole: Option<(i64, i64)>) -> String {

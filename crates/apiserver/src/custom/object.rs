@@ -93,10 +93,33 @@ pub fn validate_status(version: &CustomVersion, new: &Value, old: &Value) -> Vec
     found
 }
 
-/// As it would be in another version; with strategy `None` only the version's name changes.
-pub fn convert(object: &mut Value, to: &CustomVersion) {
-    if object["apiVersion"] != to.gvk.api_version().as_str() {
-        object["apiVersion"] = to.gvk.api_version().into();
+/// Turns an object into that of another version: its name changes (strategy `None`), and what the other version does
+/// not know goes. Defaults are those of the version that was sent, and on read those of the stored one.
+pub fn convert(object: &mut Value, to: &CustomVersion) -> Result<(), Malformed> {
+    let wanted = to.gvk.api_version();
+    if object["apiVersion"] == wanted.as_str() {
+        return Ok(());
+    }
+    object["apiVersion"] = wanted.into();
+    prune(to, object).map(drop)
+}
+
+/// Numbers as they are when they have been written and read again: whole ones have no fraction.
+pub fn settle(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|_| !number.is_i64());
+            match float {
+                Some(f) if f.fract() == 0.0 && f >= i64::MIN as f64 && f < i64::MAX as f64 => {
+                    *value = (f as i64).into()
+                }
+                Some(f) if !number.is_f64() => *value = f.into(),
+                _ => {}
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(settle),
+        Value::Object(members) => members.values_mut().for_each(settle),
+        _ => {}
     }
 }
 
@@ -198,11 +221,10 @@ fn nested<'v>(object: &'v Value, path: &str) -> Result<Option<&'v Value>, String
             },
             Value::Null => return Ok(None),
             other => {
-                return Err(format!(
-                    ".{} accessor error: {} is of the type {}, expected map[string]interface {{}}",
-                    steps[..i].join("."),
-                    super::path::shown(other),
-                    go_type(other)
+                return Err(wrong_type(
+                    &format!(".{}", steps[..=i].join(".")),
+                    other,
+                    "map[string]interface{}",
                 ));
             }
         }
@@ -211,7 +233,11 @@ fn nested<'v>(object: &'v Value, path: &str) -> Result<Option<&'v Value>, String
 }
 
 fn wrong_type(path: &str, value: &Value, want: &str) -> String {
-    let shown = value.as_str().map_or_else(|| super::path::shown(value), str::to_owned);
+    let shown = match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "<nil>".into(),
+        other => super::path::shown(other),
+    };
     format!("{path} accessor error: {shown} is of the type {}, expected {want}", go_type(value))
 }
 

@@ -7,6 +7,10 @@
 use super::pattern::PatternError;
 
 const MAX_REPEAT: u32 = 1000;
+const POSIX: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
+    "upper", "word", "xdigit",
+];
 
 /// The rewritten expression.
 pub fn rewrite(source: &str) -> Result<String, PatternError> {
@@ -14,7 +18,8 @@ pub fn rewrite(source: &str) -> Result<String, PatternError> {
         source,
         rest: source,
         out: String::with_capacity(source.len() + 16),
-        depth: 0,
+        groups: vec![1],
+        last: 1,
         atom: Atom::None,
     }
     .run()
@@ -35,7 +40,10 @@ struct Rewriter<'s> {
     source: &'s str,
     rest: &'s str,
     out: String,
-    depth: usize,
+    /// The largest product of nested counts in each open group, the whole expression first.
+    groups: Vec<u32>,
+    /// That product in the atom before the read position.
+    last: u32,
     atom: Atom,
 }
 
@@ -47,11 +55,11 @@ impl<'s> Rewriter<'s> {
                 '[' => self.class()?,
                 '(' => self.open()?,
                 ')' => {
-                    if self.depth == 0 {
+                    if self.groups.len() == 1 {
                         return Err(syntax("unexpected )", self.source));
                     }
-                    self.depth -= 1;
                     self.take(1);
+                    self.close();
                     self.atom = Atom::Some;
                 }
                 '|' => {
@@ -64,17 +72,36 @@ impl<'s> Rewriter<'s> {
                         if low > MAX_REPEAT || high.is_some_and(|h| h > MAX_REPEAT || h < low) {
                             return Err(syntax("invalid repeat count", &self.rest[..length]));
                         }
+                        let text = &self.rest[..length];
                         self.repeat(length)?;
+                        let most = high.unwrap_or(low).max(1);
+                        self.last = self.last.saturating_mul(most);
+                        if self.last > MAX_REPEAT && most > 1 {
+                            return Err(syntax("invalid repeat count", text));
+                        }
+                        self.note();
                     }
                     None => self.literal('{'),
                 },
                 c => self.literal(c),
             }
         }
-        if self.depth > 0 {
+        if self.groups.len() > 1 {
             return Err(syntax("missing closing )", self.source));
         }
         Ok(self.out)
+    }
+
+    /// Ends a group: what it holds is the atom now.
+    fn close(&mut self) {
+        self.last = self.groups.pop().unwrap_or(1);
+        self.note();
+    }
+
+    fn note(&mut self) {
+        if let Some(group) = self.groups.last_mut() {
+            *group = (*group).max(self.last);
+        }
     }
 
     fn at(&self) -> usize {
@@ -99,6 +126,7 @@ impl<'s> Rewriter<'s> {
         }
         self.out.push(c);
         self.atom = Atom::Some;
+        self.last = 1;
     }
 
     fn repeat(&mut self, length: usize) -> Result<(), PatternError> {
@@ -122,7 +150,7 @@ impl<'s> Rewriter<'s> {
     }
 
     fn open(&mut self) -> Result<(), PatternError> {
-        self.depth += 1;
+        self.groups.push(1);
         self.atom = Atom::None;
         if !self.rest.starts_with("(?") {
             self.take(1);
@@ -141,9 +169,6 @@ impl<'s> Rewriter<'s> {
         };
         if let Some(from) = name_at {
             let body = &self.rest[from..];
-            if from == 3 && body.starts_with(['=', '!']) {
-                return bad(3, self.rest);
-            }
             let Some(end) = body.find('>') else { return Err(syntax("invalid named capture", self.rest)) };
             let name = &body[..end];
             if name.is_empty() || !name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()) {
@@ -163,13 +188,13 @@ impl<'s> Rewriter<'s> {
                 }
                 ')' if i > 2 => {
                     self.take(i + 1);
-                    self.depth -= 1;
+                    self.groups.pop();
                     return Ok(());
                 }
                 _ => return bad(self.rest[..i].chars().count() + 1, self.rest),
             }
         }
-        Err(syntax("missing closing )", self.source))
+        Err(syntax("invalid or unsupported Perl syntax", self.rest))
     }
 
     fn escape(&mut self) -> Result<(), PatternError> {
@@ -177,6 +202,7 @@ impl<'s> Rewriter<'s> {
             return Err(syntax("trailing backslash at end of expression", ""));
         };
         self.atom = Atom::Some;
+        self.last = 1;
         match c {
             'd' | 'w' | 's' | 'D' | 'W' | 'S' => {
                 self.skip(2);
@@ -187,7 +213,6 @@ impl<'s> Rewriter<'s> {
                 self.out.push_str("(?-u:\\b)");
             }
             'B' => return Err(PatternError::Unsupported("\\B")),
-            'C' => return Err(PatternError::Unsupported("\\C")),
             'A' | 'z' => self.take(2),
             'Q' => {
                 self.skip(2);
@@ -250,25 +275,45 @@ impl<'s> Rewriter<'s> {
             self.skip(2);
             return Ok(found);
         }
-        let octal = |digits: &str| digits.bytes().take_while(|b| (b'0'..=b'7').contains(b)).count().min(3);
-        let read = match c {
-            '0' => Some((octal(body), 0, 8)),
-            '1'..='7' if octal(body) > 1 => Some((octal(body), 0, 8)),
-            'x' if body[1..].starts_with('{') => body.find('}').map(|end| (end + 1, 2, 16)),
-            'x' if body.len() >= 3 && body.is_char_boundary(3) => Some((3, 1, 16)),
-            _ => None,
-        };
-        let found = read.and_then(|(length, from, radix)| {
-            let digits = body.get(from..length)?.trim_end_matches('}');
-            Some((length, char::from_u32(u32::from_str_radix(digits, radix).ok()?)?))
-        });
-        match found {
-            Some((length, c)) => {
-                self.skip(1 + length);
-                Ok(c)
-            }
-            None => Err(syntax("invalid escape sequence", &text[..1 + c.len_utf8().min(body.len())])),
+        let octal = body.bytes().take_while(|b| (b'0'..=b'7').contains(b)).count().min(3);
+        if c == '0' || (octal > 1 && c != '8') {
+            let found = u32::from_str_radix(&body[..octal], 8).ok().and_then(char::from_u32);
+            self.skip(1 + octal);
+            return Ok(found.unwrap_or('\0'));
         }
+        if c == 'x' {
+            return self.hexadecimal();
+        }
+        Err(syntax("invalid escape sequence", &text[..1 + c.len_utf8().min(body.len())]))
+    }
+
+    /// `\x41` or `\x{41}`. A refusal shows what had been read.
+    fn hexadecimal(&mut self) -> Result<char, PatternError> {
+        let text = self.rest;
+        let braced = text[2..].starts_with('{');
+        let from = if braced { 3 } else { 2 };
+        let mut value = 0_u32;
+        for (i, c) in text[from..].char_indices() {
+            let end = from + i + c.len_utf8();
+            if braced && c == '}' && i > 0 {
+                self.skip(end);
+                return char::from_u32(value).ok_or_else(|| syntax("invalid escape sequence", &text[..end]));
+            }
+            let digit = c.to_digit(16);
+            value = value * 16 + digit.unwrap_or_default();
+            if braced && (digit.is_none() || value > 0x10_ffff) {
+                return Err(syntax("invalid escape sequence", &text[..end]));
+            }
+            if !braced && i > 0 {
+                let both = text[from..].chars().take(2).all(|c| c.is_ascii_hexdigit());
+                if !both {
+                    return Err(syntax("invalid escape sequence", &text[..end]));
+                }
+                self.skip(end);
+                return Ok(char::from_u32(value).unwrap_or('\0'));
+            }
+        }
+        Err(syntax("invalid escape sequence", text))
     }
 
     fn class(&mut self) -> Result<(), PatternError> {
@@ -283,6 +328,7 @@ impl<'s> Rewriter<'s> {
             if c == ']' && !first {
                 self.take(1);
                 self.atom = Atom::Some;
+                self.last = 1;
                 return Ok(());
             }
             first = false;
@@ -294,7 +340,8 @@ impl<'s> Rewriter<'s> {
         if self.rest.starts_with("[:") {
             if let Some(end) = self.rest[2..].find(":]") {
                 let text = &self.rest[..end + 4];
-                if regex::Regex::new(&format!("[{text}]")).is_err() {
+                let name = self.rest[2..2 + end].trim_start_matches('^');
+                if !POSIX.contains(&name) {
                     return Err(syntax("invalid character class range", text));
                 }
                 self.take(end + 4);

@@ -11,7 +11,12 @@ use crate::model::status::Cause;
 
 /// Validates `value`; `prefix` is where it is in the object. With `old` unchanged values pass.
 pub fn validate(prefix: &str, schema: &Node, value: &Value, old: Option<&Value>) -> Vec<Cause> {
-    Walk { prefix }.check(&Path::ROOT, schema, value, old).causes
+    Walk { prefix, numbers_or_texts: true }.check(&Path::ROOT, schema, value, old).causes
+}
+
+/// Validates a default. Upstream takes any value for int-or-string here and finds out later.
+pub fn validate_default(prefix: &str, schema: &Node, value: &Value) -> Vec<Cause> {
+    Walk { prefix, numbers_or_texts: false }.check(&Path::ROOT, schema, value, None).causes
 }
 
 /// What came of one value.
@@ -36,7 +41,9 @@ impl Outcome {
 }
 
 pub(super) struct Walk<'p> {
-    pub(super) prefix: &'p str,
+    prefix: &'p str,
+    /// int-or-string is a type.
+    numbers_or_texts: bool,
 }
 
 impl Walk<'_> {
@@ -92,9 +99,9 @@ impl Walk<'_> {
 
     fn type_of(&self, path: &Path<'_>, node: &Node, value: &Value) -> Option<Cause> {
         let types: &[&str] = match (node.int_or_string, &*node.ty) {
-            (true, _) => &["integer", "string"],
-            (false, "") => &[],
-            (false, ty) => &[ty],
+            (true, _) if self.numbers_or_texts => &["integer", "string"],
+            (_, "") => &[],
+            (_, ty) => &[ty],
         };
         let format = formats::effective(node);
         if value.is_null() {

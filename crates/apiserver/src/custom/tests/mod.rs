@@ -1,5 +1,7 @@
 //! The engine against real definitions and recorded answers.
 
+mod golden;
+
 use std::path::PathBuf;
 
 use serde_json::Value;
