@@ -237,7 +237,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn is_absent(field: &Field, value: &Value) -> bool {
+/// Whether a field holding this value is stored without it.
+pub(crate) fn is_absent(field: &Field, value: &Value) -> bool {
     if value.is_null() {
         return !field.nullable;
     }

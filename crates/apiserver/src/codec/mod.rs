@@ -3,6 +3,7 @@
 pub mod check;
 pub mod gzip;
 pub mod json;
+pub mod proto;
 pub mod table;
 pub mod yaml;
 

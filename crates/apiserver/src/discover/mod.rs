@@ -3,6 +3,7 @@
 
 pub mod aggregated;
 pub mod legacy;
+pub mod openapi;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
