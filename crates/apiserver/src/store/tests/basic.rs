@@ -212,7 +212,7 @@ async fn dispatchers_hear_of_writes_and_of_what_they_missed() {
     for n in 0..10 {
         tenant.commit(put(&pod("a"), n)).await.unwrap();
     }
-    assert_eq!(touches.next().await, Some(Notice::Overflow(6)));
+    assert!(matches!(touches.next().await, Some(Notice::Overflow(6))));
 }
 
 #[tokio::test]
