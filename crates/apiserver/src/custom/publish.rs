@@ -28,7 +28,7 @@ pub fn published_schema(version: &CustomVersion, v2: bool) -> Value {
     let gvk = &version.gvk;
     let group_version_kind = json!([{"group": &*gvk.group, "version": &*gvk.version, "kind": &*gvk.kind}]);
     out.insert("x-kubernetes-group-version-kind".into(), group_version_kind);
-    add_selectable(version, &mut out, v2);
+    add_selectable(version, &mut out);
     Value::Object(out)
 }
 
@@ -41,29 +41,33 @@ pub fn list_schema(version: &CustomVersion, v2: bool) -> Value {
     let members = json!({
         "apiVersion": {"type": "string"},
         "kind": {"type": "string"},
-        "metadata": reference(LIST_META, v2),
-        "items": {"type": "array", "items": reference(&name, v2)},
+        "metadata": metadata(LIST_META, v2),
+        "items": {"type": "array", "items": target(&name, v2)},
     });
     out.insert("properties".into(), members);
     let group_version_kind =
         json!([{"group": &*gvk.group, "version": &*gvk.version, "kind": &*version.list_kind}]);
     out.insert("x-kubernetes-group-version-kind".into(), group_version_kind);
-    add_selectable(version, &mut out, v2);
+    add_selectable(version, &mut out);
     Value::Object(out)
 }
 
-fn add_selectable(version: &CustomVersion, out: &mut Map<String, Value>, v2: bool) {
-    if !v2 && !version.selectable.is_empty() {
+fn add_selectable(version: &CustomVersion, out: &mut Map<String, Value>) {
+    if !version.selectable.is_empty() {
         let fields = version.selectable.iter().map(|path| json!({"fieldPath": &**path})).collect();
         out.insert("x-kubernetes-selectable-fields".into(), fields);
     }
 }
 
-fn reference(name: &str, v2: bool) -> Value {
+fn target(name: &str, v2: bool) -> Value {
     let home = if v2 { "#/definitions/" } else { "#/components/schemas/" };
-    let target = format!("{home}{name}");
-    // Siblings of `$ref` are ignored in OpenAPI 3.0, hence the wrapping that upstream uses there too.
-    if v2 { json!({ "$ref": target }) } else { json!({"allOf": [{"$ref": target}], "default": {}}) }
+    json!({ "$ref": format!("{home}{name}") })
+}
+
+/// Metadata, in OpenAPI 3 in the wrapping that lets a description stand beside a reference.
+fn metadata(name: &str, v2: bool) -> Value {
+    let target = target(name, v2);
+    if v2 { target } else { json!({ "allOf": [target] }) }
 }
 
 /// The three members every object has.
@@ -71,11 +75,7 @@ fn add_resource(out: &mut Map<String, Value>, v2: bool) {
     let properties = out.entry("properties").or_insert_with(|| json!({}));
     properties["apiVersion"] = json!({"type": "string"});
     properties["kind"] = json!({"type": "string"});
-    let mut metadata = reference(OBJECT_META, v2);
-    if let Some(members) = metadata.as_object_mut() {
-        members.remove("default");
-    }
-    properties["metadata"] = metadata;
+    properties["metadata"] = metadata(OBJECT_META, v2);
 }
 
 struct Publisher {
@@ -97,7 +97,8 @@ impl Publisher {
         if !ty.is_empty() {
             out.insert("type".into(), ty.into());
         }
-        if let Some(default) = &node.default {
+        // Upstream's OpenAPI 2 document has no defaults at all.
+        if let Some(default) = node.default.as_ref().filter(|_| !self.v2) {
             out.insert("default".into(), default.clone());
         }
         if node.nullable && !self.v2 {

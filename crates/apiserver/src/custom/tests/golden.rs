@@ -166,3 +166,102 @@ fn as15_formats_are_judged_as_recorded() {
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// AS-39: an update leaves old faults alone that it does not touch.
+#[test]
+fn as39_updates_are_ratcheted_as_recorded() {
+    let all = recorded("updates");
+    let mut definition = all["definition"].clone();
+    crd::default(&mut definition);
+    let version = compile(&definition).versions[0].clone();
+    let cases = all["cases"].as_array().expect("cases");
+    replay(cases, |case| {
+        let mut old = all["old"].clone();
+        prune(&version, &mut old).expect("readable");
+        default(&version, &mut old);
+        let mut new = all["old"].clone();
+        for (part, change) in case["change"].as_object().expect("change") {
+            match change {
+                Value::Null => {
+                    new.as_object_mut().expect("object").remove(part).map(drop).unwrap_or_default()
+                }
+                change => {
+                    let members = new[part].as_object_mut().expect("object");
+                    for gone in change["gone"].as_array().expect("list") {
+                        members.remove(gone.as_str().expect("name"));
+                    }
+                    members.extend(change["set"].as_object().expect("members").clone());
+                }
+            }
+        }
+        prune(&version, &mut new).expect("readable");
+        default(&version, &mut new);
+        if case["status"] == true {
+            return validate_status(&version, &new, &old);
+        }
+        new["status"] = old["status"].clone();
+        validate(&version, &new, Some(&old))
+    });
+}
+
+/// AS-39: what may change in a definition, and what may not.
+#[test]
+fn as39_changes_of_definitions_are_judged_as_recorded() {
+    let Value::Array(cases) = recorded("changes") else { panic!("a list") };
+    replay(&cases, |case| {
+        let mut new = case["new"].clone();
+        crd::default(&mut new);
+        crd::prepare_status(&mut new, Some(&case["old"]));
+        if case["code"] == 200 {
+            assert_eq!(new["status"]["storedVersions"], case["stored"], "{}", case["name"]);
+            let mut warned = warnings(&new, Some(&case["old"]));
+            warned.sort();
+            assert_eq!(Value::from(warned), case["warnings"], "{}", case["name"]);
+        }
+        crd::validate(&new, Some(&case["old"]))
+    });
+}
+
+/// Y2: names, conditions and their reasons.
+#[test]
+fn y2_names_and_conditions_are_as_recorded() {
+    let all = recorded("names");
+    for case in all["cases"].as_array().expect("cases") {
+        let mut definition = case["crd"].clone();
+        crd::default(&mut definition);
+        crd::prepare_status(&mut definition, None);
+        let own = definition.clone();
+        crd::establish(&mut definition, [&all["first"], &own], "2026-01-01T00:00:00Z");
+        let status = &mut definition["status"];
+        let conditions = status["conditions"].as_array_mut().expect("conditions");
+        let mut reported = case["status"].clone();
+        let wanted = reported["conditions"].as_array_mut().expect("conditions");
+        for list in [&mut *conditions, wanted] {
+            list.iter_mut()
+                .for_each(|c| drop(c.as_object_mut().and_then(|c| c.remove("lastTransitionTime"))));
+            list.sort_by_key(|c| c["type"].to_string());
+        }
+        assert_eq!(*status, reported, "{}", case["name"]);
+    }
+}
+
+/// O4: what clients are told about custom kinds.
+#[test]
+fn o4_schemas_are_published_as_recorded() {
+    let Value::Array(cases) = recorded("published") else { panic!("a list") };
+    for case in &cases {
+        let mut definition = case["crd"].clone();
+        crd::default(&mut definition);
+        let compiled = compile(&definition);
+        let version = &compiled.versions[0];
+        for (name, got) in [
+            ("v3", published_schema(version, false)),
+            ("v2", published_schema(version, true)),
+            ("list3", list_schema(version, false)),
+            ("list2", list_schema(version, true)),
+        ] {
+            let text = |v: &Value| serde_json::to_string_pretty(v).expect("JSON");
+            assert_eq!(text(&got), text(&case[name]), "{} {name}", version.gvk.kind);
+        }
+    }
+}
