@@ -17,6 +17,8 @@ mod update;
 mod walk;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
