@@ -131,7 +131,9 @@ impl Shard {
         self.set_health(Health::Failed(reason.to_owned()));
         let states: Vec<_> = self.tenants.read().values().filter_map(|held| held.state.clone()).collect();
         states.iter().for_each(|state| state.end(CursorEnd::Failed));
-        self.feed.read().wakes().iter().for_each(|wake| drop(wake.send_replace(0)));
+        for wake in self.feed.read().wakes() {
+            wake.send_replace(0);
+        }
     }
 
     /// The time until which history is forgotten.

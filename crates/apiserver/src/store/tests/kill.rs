@@ -73,9 +73,7 @@ async fn as_4_child() {
             }
         }));
     }
-    for task in tasks {
-        task.await.unwrap();
-    }
+    futures::future::join_all(tasks).await;
 }
 
 /// Runs a child until it has acknowledged some writes, kills it, and gives each tenant's last acknowledged RV.
