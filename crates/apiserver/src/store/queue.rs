@@ -29,6 +29,10 @@ impl Queue {
         self.waiting == 0
     }
 
+    pub fn len(&self) -> usize {
+        self.waiting
+    }
+
     pub fn push(&mut self, intent: Prepared, sizes: &Sizes) -> Result<(), CommitError> {
         if self.waiting >= sizes.shard_queue {
             return Err(CommitError::Busy);

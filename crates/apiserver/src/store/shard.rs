@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -74,6 +74,16 @@ pub(super) enum Turn {
     /// Nothing came for a while.
     Sweep,
     Close,
+}
+
+/// How long the writer lets a batch fill. Those who were answered a moment ago come again together: without
+/// this, the first of them would start a sync alone and the others would wait for it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Gather {
+    /// Intents that make waiting longer pointless: those of the last batch.
+    pub want: usize,
+    /// A part of what a sync takes.
+    pub at_most: Duration,
 }
 
 pub(super) struct Shard {
@@ -186,7 +196,7 @@ impl Shard {
     }
 
     /// Waits for work. What gathered while the last batch was written is one batch (K6).
-    pub fn next_turn(&self, patience: Option<Duration>) -> Turn {
+    pub fn next_turn(&self, patience: Option<Duration>, gather: Gather) -> Turn {
         let mut inbox = self.inbox.lock();
         while inbox.queue.is_empty() && inbox.controls.is_empty() {
             if inbox.closing {
@@ -200,10 +210,12 @@ impl Shard {
                 Some(_) => {}
             }
         }
-        if !self.config.linger.is_zero() && !inbox.closing {
-            drop(inbox);
-            std::thread::sleep(self.config.linger);
-            inbox = self.inbox.lock();
+        let until = Instant::now() + self.config.linger.max(gather.at_most);
+        let want = if self.config.linger.is_zero() { gather.want } else { self.config.max_writes };
+        while inbox.queue.len() < want && !inbox.closing {
+            if self.arrived.wait_until(&mut inbox, until).timed_out() {
+                break;
+            }
         }
         let controls = std::mem::take(&mut inbox.controls);
         Turn::Work(controls, inbox.queue.take(&self.sizes()))

@@ -9,7 +9,7 @@ use super::backend::{Batch, StoreFault};
 use super::clock::millis;
 use super::intent::{CommitError, Committed};
 use super::plan::{Plan, Prepared, Reply, TenantPlan};
-use super::shard::{Control, Health, Shard, Turn};
+use super::shard::{Control, Gather, Health, Shard, Turn};
 use super::tenant::TenantState;
 use super::touch::Touch;
 use crate::tenant::TenantId;
@@ -55,6 +55,7 @@ pub(super) struct Writer {
     active: HashMap<TenantId, Arc<TenantState>>,
     swept: Instant,
     tried: Instant,
+    gather: Gather,
 }
 
 /// Replies of a batch, sent when its fate is known.
@@ -66,7 +67,16 @@ struct Replies {
 impl Writer {
     pub fn new(shard: Arc<Shard>, seq: u64, log: LogWindow) -> Self {
         let now = Instant::now();
-        Self { shard, seq, durable: seq, log, active: HashMap::new(), swept: now, tried: now }
+        Self {
+            shard,
+            seq,
+            durable: seq,
+            log,
+            active: HashMap::new(),
+            swept: now,
+            tried: now,
+            gather: Gather::default(),
+        }
     }
 
     pub fn run(mut self) {
@@ -74,7 +84,7 @@ impl Writer {
         loop {
             let idle =
                 self.active.is_empty() && self.log.batches.is_empty() && self.shard.feed.read().is_idle();
-            match self.shard.next_turn((!idle).then_some(sweep)) {
+            match self.shard.next_turn((!idle).then_some(sweep), self.gather) {
                 Turn::Work(controls, intents) => self.work(controls, intents),
                 Turn::Sweep => {}
                 Turn::Close => return,
@@ -171,6 +181,7 @@ impl Writer {
         if plan.batch.is_empty() {
             return replies.committed();
         }
+        let began = Instant::now();
         let outcome = match self.shard.store.commit(&plan.batch) {
             Err(StoreFault::Full) => self.after_full(&plan.batch),
             Err(fault) => Err(self.fail(fault)),
@@ -179,6 +190,7 @@ impl Writer {
         match outcome {
             Ok(()) => {
                 self.durable = plan.batch.seq;
+                self.gather = gather(replies.intents.len(), began.elapsed());
                 self.shard.set_health(Health::Ready);
                 let window: usize = plan.batch.rows.iter().map(|row| row.key.name.as_str().len() + 64).sum();
                 let bodies: usize =
@@ -319,6 +331,15 @@ impl Replies {
         for reply in self.heads {
             let _ = reply.send(Err(refusal.clone()));
         }
+    }
+}
+
+/// A quarter of the last sync for as many intents as it answered; nothing where that is not worth a wait.
+fn gather(answered: usize, took: Duration) -> Gather {
+    let at_most = (took / 4).min(Duration::from_micros(500));
+    match answered {
+        2.. if at_most >= Duration::from_micros(20) => Gather { want: answered, at_most },
+        _ => Gather::default(),
     }
 }
 

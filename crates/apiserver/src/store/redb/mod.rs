@@ -6,7 +6,7 @@
 //! | `heads` | id ‖ group/resource | RV of the last write to the resource |
 //! | `objects` | id ‖ group/resource ‖ 0 ‖ ns/name | index and body |
 //! | `log` | seq | what was before a write |
-//! | `meta` | name | format, epoch, number of shards, seq |
+//! | `meta` | name | format, epoch, number of shards, seq up to which the log was trimmed |
 
 mod value;
 mod wire;
@@ -198,7 +198,6 @@ fn write_batch(batch: &Batch, transaction: &redb::WriteTransaction) -> Result<()
         log.insert(row.seq, &value::log_write(row, batch.at)[..])?;
         heads.insert(&mark_key(row.tenant, &row.key.resource)[..], &row.rv.to_le_bytes()[..])?;
     }
-    transaction.open_table(META)?.insert("seq", batch.seq)?;
     Ok(())
 }
 
@@ -210,7 +209,9 @@ impl Store for RedbStore {
                 Ok(value) => Ok(value.map(|value| value.value()).unwrap_or_default()),
                 Err(error) => Err(self.fault(error)),
             };
-            Ok(Position { epoch: get("epoch")?, seq: get("seq")? })
+            let log = transaction.open_table(LOG).map_err(|error| self.fault(error))?;
+            let last = log.last().map_err(|error| self.fault(error))?.map(|(seq, _)| seq.value());
+            Ok(Position { epoch: get("epoch")?, seq: get("seq")?.max(last.unwrap_or_default()) })
         })
     }
 
@@ -287,6 +288,8 @@ impl Store for RedbStore {
 
     fn trim(&self, upto: u64) -> Result<(), StoreFault> {
         self.write(|transaction| {
+            // The last entry is what says how far the shard is, unless this does.
+            transaction.open_table(META)?.insert("seq", upto)?;
             transaction.open_table(LOG)?.retain_in(..=upto, |_, _| false)?;
             Ok(())
         })
