@@ -118,10 +118,3 @@ pub(crate) fn filled(value: &Value) -> bool {
         _ => true,
     }
 }
-
-/// Removes what no reader needs in memory: `managedFields`.
-pub(crate) fn slim(value: &mut Value) {
-    if let Some(meta) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-        meta.remove("managedFields");
-    }
-}

@@ -106,11 +106,6 @@ impl Wire {
         Self { client }
     }
 
-    /// The client itself.
-    pub fn client(&self) -> &kube::Client {
-        &self.client
-    }
-
     async fn call(
         &self,
         method: Method,
@@ -182,6 +177,11 @@ impl Wire {
     pub async fn create(&self, path: &str, body: &Value) -> Result<Value, WireError> {
         let path = format!("{path}?fieldManager={FIELD_MANAGER}&fieldValidation=Strict");
         self.call(Method::POST, &path, Some("application/json"), Some(body)).await
+    }
+
+    /// Apply to a path that carries its own options.
+    pub async fn apply_raw(&self, path: &str, body: &Value) -> Result<Value, WireError> {
+        self.call(Method::PATCH, path, Some("application/apply-patch+yaml"), Some(body)).await
     }
 
     /// Forced server-side apply.

@@ -125,9 +125,12 @@ pub(crate) fn contained(desired: &Value, live: &Value) -> bool {
             Some(found) => contained(value, found),
             None => !crate::object::filled(value),
         }),
-        (Value::Array(want), Value::Array(have)) => {
-            want.len() == have.len() && want.iter().zip(have).all(|(a, b)| contained(a, b))
-        }
+        (Value::Array(want), Value::Array(have)) => match list_key(want) {
+            Some(key) => want
+                .iter()
+                .all(|a| have.iter().find(|b| b.get(key) == a.get(key)).is_some_and(|b| contained(a, b))),
+            None => want.len() == have.len() && want.iter().zip(have).all(|(a, b)| contained(a, b)),
+        },
         (Value::String(a), Value::String(b)) => a == b || quantity_equal(a, b),
         (a, b) => a == b || scalar_equal(a, b),
     }
@@ -170,6 +173,30 @@ fn surplus(fields: &Value, desired: &Value) -> bool {
 /// Whether a list element has these key members; a key that the element leaves to its default agrees.
 fn has_keys(item: &Value, keys: &Value) -> bool {
     keys.as_object().into_iter().flatten().all(|(key, value)| item.get(key).is_none_or(|have| have == value))
+}
+
+/// The member by which elements of a list are told apart: its order then means nothing, and others may add to it.
+fn list_key(list: &[Value]) -> Option<&'static str> {
+    ["type", "name", "mountPath", "ip"].into_iter().find(|key| {
+        let mut seen = std::collections::HashSet::new();
+        !list.is_empty()
+            && list.iter().all(|item| item.get(*key).and_then(Value::as_str).is_some_and(|k| seen.insert(k)))
+    })
+}
+
+/// Whether a status in a tenant differs from what should stand there, or we own a path that should not.
+pub(crate) fn status_differs(tenant: &TenantObj, up: &Value) -> bool {
+    let empty = Value::Null;
+    let live = tenant.0.get("status").unwrap_or(&empty);
+    if !contained(up, live) {
+        return true;
+    }
+    let desired = serde_json::json!({ "status": up });
+    crate::object::items(&tenant.0, "/metadata/managedFields")
+        .iter()
+        .filter(|owner| crate::object::text(owner, "manager") == crate::wire::FIELD_MANAGER)
+        .filter_map(|owner| owner.pointer("/fieldsV1/f:status"))
+        .any(|fields| surplus(fields, &desired["status"]))
 }
 
 /// Whether two texts are one quantity (`1000m` and `1`).
@@ -232,6 +259,12 @@ mod tests {
     fn translate_compares_only_what_we_set() {
         assert!(contained(&json!({"a": {"b": 1}}), &json!({"a": {"b": 1, "c": 2}, "d": 1})));
         assert!(!contained(&json!({"a": [1, 2]}), &json!({"a": [1]})));
+        let one = json!([{"type": "Ready", "status": "True"}]);
+        assert!(contained(
+            &one,
+            &json!([{"type": "Other"}, {"type": "Ready", "status": "True", "reason": "x"}])
+        ));
+        assert!(!contained(&one, &json!([{"type": "Ready", "status": "False"}])));
         assert!(contained(&json!({"cpu": "1000m", "mem": "1Gi"}), &json!({"cpu": "1", "mem": "1024Mi"})));
         assert!(contained(&json!({"list": [], "map": {}, "none": null}), &json!({})));
         assert!(!contained(&json!({"a": "x"}), &json!({})));

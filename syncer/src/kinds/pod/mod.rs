@@ -19,6 +19,7 @@ pub use env::{API_MAP, LINKS_MAP, ServiceEnv, env_maps};
 pub use life::{HostPod, Life, TenantPod, life};
 pub use security::{Level, violations};
 pub use table::REQUIRED_FIELDS;
+pub(crate) use up::gates_down;
 pub use up::{lost_status, scrub};
 
 use serde_json::Value;

@@ -1,0 +1,465 @@
+//! One pass over one object: both sides as they are now, a decision, at most one write down and one up (EN10, EN11).
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::Value;
+
+use super::{
+    Engine,
+    cache::Side,
+    data,
+    decide::{Action, HostSide, TenantSide, decide},
+    ledger,
+    model::{Entry, Key},
+    observe::slim,
+    pods,
+    state::{Cost, Tenant},
+    upward,
+};
+use crate::{
+    facts::Facts,
+    kind::Kind,
+    kinds::{Change, Translator, pod::scrub, translator},
+    mapping::{Claim, HostRef, NamespaceOrigin},
+    object::{Fields, HostObj, TenantObj},
+    refusal::{Reason, Refusal},
+    settings::Scope,
+    wire::{Wire, WireError},
+};
+
+/// Why a pass is tried again: which side did not do its part.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StepError {
+    /// The tenant's API server.
+    #[error("asking the tenant")]
+    Tenant(#[source] WireError),
+    /// The host's.
+    #[error("asking the host")]
+    Host(#[source] WireError),
+}
+
+/// What a pass works with.
+pub(super) struct Pass {
+    pub(super) engine: Arc<Engine>,
+    pub(super) tenant: Arc<Tenant>,
+    pub(super) facts: Facts,
+    pub(super) wire: Wire,
+    pub(super) cost: Cost,
+}
+
+/// Result of a pass: when to look again.
+pub(super) type Next = Result<Option<Duration>, StepError>;
+
+impl Pass {
+    pub(super) fn new(engine: Arc<Engine>, tenant: Arc<Tenant>) -> Self {
+        let (facts, wire) = (tenant.facts(), tenant.wire());
+        Self { engine, tenant, facts, wire, cost: Cost::default() }
+    }
+
+    pub(super) fn host(&self) -> &Wire {
+        &self.tenant.host.wire
+    }
+
+    /// Counts a write.
+    pub(super) fn wrote(&self, side: &'static str, verb: &'static str, kind: Kind) {
+        self.cost.one();
+        self.engine.counts.add(side, &format!("{verb} {}", kind.plural()));
+    }
+
+    /// A copy of an entry.
+    pub(super) fn entry(&self, key: &Key) -> Option<Entry> {
+        self.tenant.model.lock().entries.get(key).cloned()
+    }
+
+    /// Where the object lies on the host, while its namespace is there.
+    pub(super) fn place(&self, key: &Key) -> Option<HostRef> {
+        let namespace = self.facts.host_namespace(&key.namespace)?;
+        Some(HostRef { namespace, name: self.facts.host_name(key.kind, &key.namespace, &key.name) })
+    }
+
+    /// The tenant's object, from memory or by GET.
+    pub(super) async fn tenant_object(&self, key: &Key) -> Result<Option<TenantObj>, StepError> {
+        let Some(seen) = self.entry(key).and_then(|e| e.tenant) else { return Ok(None) };
+        let cached = self.engine.cache.lock().get(&self.tenant.id, key, Side::Tenant, seen.version);
+        if let Some(object) = cached.and_then(|body| serde_json::from_slice(&body).ok()) {
+            return Ok(Some(TenantObj(object)));
+        }
+        self.fresh_tenant_object(key, seen.version).await
+    }
+
+    /// The tenant's object by GET; absence is taken in.
+    pub(super) async fn fresh_tenant_object(
+        &self,
+        key: &Key,
+        version: u64,
+    ) -> Result<Option<TenantObj>, StepError> {
+        self.cost.one();
+        let path = key.kind.path(&key.namespace, &key.name);
+        match self.wire.find(&path).await.map_err(StepError::Tenant)? {
+            Some(mut value) => {
+                slim(&mut value, Side::Tenant);
+                let object = TenantObj(value);
+                self.tenant.model.lock().tenant_seen(key.kind, &object);
+                self.engine.cache.lock().put(&self.tenant.id, key, Side::Tenant, object.version(), &object.0);
+                Ok(Some(object))
+            }
+            None => {
+                self.engine.tenant_gone(&self.tenant, key, version, true);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The host's object, from memory or by GET; `certain`: by GET.
+    pub(super) async fn host_object(&self, key: &Key, certain: bool) -> Result<Option<HostObj>, StepError> {
+        let seen = self.entry(key).and_then(|e| e.host);
+        if let (Some(seen), false) = (&seen, certain) {
+            let cached = self.engine.cache.lock().get(&self.tenant.id, key, Side::Host, seen.version);
+            if let Some(object) = cached.and_then(|body| serde_json::from_slice(&body).ok()) {
+                return Ok(Some(HostObj(object)));
+            }
+        }
+        if seen.is_none() && !certain {
+            return Ok(None);
+        }
+        let Some(place) = self.place(key) else { return Ok(None) };
+        self.cost.one();
+        let path = key.kind.path(place.namespace.as_str(), place.name.as_str());
+        match self.host().find(&path).await.map_err(StepError::Host)? {
+            Some(value) => Ok(Some(self.took(key, value))),
+            None => {
+                if let Some(seen) = seen {
+                    self.engine.host_gone(&self.tenant, key, &seen.uid);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Takes in an answer of the host: our own write, or a GET.
+    pub(super) fn took(&self, key: &Key, mut value: Value) -> HostObj {
+        slim(&mut value, Side::Host);
+        let object = HostObj(value);
+        if matches!(self.claim(key, &object), HostSide::Ours { .. } | HostSide::Older { .. }) {
+            self.tenant.model.lock().host_seen(key, &object);
+            self.engine.cache.lock().put(&self.tenant.id, key, Side::Host, object.version(), &object.0);
+        }
+        object
+    }
+
+    /// What a host object is to a key (NM5), checked before every write.
+    pub(super) fn claim(&self, key: &Key, object: &HostObj) -> HostSide {
+        let Some(fact) = self.facts.namespaces.get(&key.namespace) else { return HostSide::Foreign };
+        let namespace = NamespaceOrigin { name: key.namespace.to_string(), uid: fact.uid.to_string() };
+        let deleting = object.deleting();
+        match self.facts.mapping.prove(key.kind, object, &namespace) {
+            Claim::Foreign => HostSide::Foreign,
+            Claim::Ours(origin) if *origin.name != *key.name => HostSide::Collision,
+            Claim::Ours(origin) => {
+                let same =
+                    self.entry(key).and_then(|e| e.tenant).is_none_or(|tenant| *tenant.uid == *origin.uid);
+                if same { HostSide::Ours { deleting } } else { HostSide::Older { deleting } }
+            }
+        }
+    }
+
+    /// Remembers that these versions leave nothing to do; a second pass then writes nothing (EN17).
+    pub(super) fn settle(&self, key: &Key) {
+        let mut model = self.tenant.model.lock();
+        let epoch = self.facts.epoch;
+        if let Some(entry) = model.entries.get_mut(key) {
+            let version = |seen: &Option<super::model::Seen>| seen.as_ref().map_or(0, |s| s.version);
+            entry.settled = Some((version(&entry.tenant), version(&entry.host), epoch));
+        }
+    }
+
+    /// Whether nothing moved since the last pass that left nothing to do.
+    pub(super) fn settled(&self, key: &Key) -> bool {
+        let model = self.tenant.model.lock();
+        model.entries.get(key).is_some_and(|entry| {
+            let version = |seen: &Option<super::model::Seen>| seen.as_ref().map_or(0, |s| s.version);
+            entry.settled == Some((version(&entry.tenant), version(&entry.host), self.facts.epoch))
+        })
+    }
+
+    /// Deletes the host object of a key, with its UID.
+    pub(super) async fn delete_host(&self, key: &Key, grace: Option<i64>) -> Result<(), StepError> {
+        let Some(object) = self.host_object(key, false).await? else { return Ok(()) };
+        if !matches!(self.claim(key, &object), HostSide::Ours { .. } | HostSide::Older { .. }) {
+            return Ok(());
+        }
+        self.wrote("host_writes_total", "delete", key.kind);
+        let path = key.kind.path(object.namespace(), object.name());
+        match self.host().delete(&path, object.uid(), grace).await {
+            Ok(None) => {
+                self.engine.host_gone(&self.tenant, key, object.uid());
+                Ok(())
+            }
+            Ok(Some(_)) => {
+                if !key.kind.host_watched() {
+                    self.engine.host_gone(&self.tenant, key, object.uid());
+                }
+                Ok(())
+            }
+            Err(error) if error.conflict() => Ok(()),
+            Err(error) => Err(StepError::Host(error)),
+        }
+    }
+}
+
+/// Looks at one object of a carried kind.
+pub(super) async fn object(pass: &Pass, key: &Key) -> Next {
+    if key.kind == Kind::Pod {
+        return pods::pod(pass, key).await;
+    }
+    let Some(kind) = translator(key.kind) else { return Ok(None) };
+    if pass.settled(key) {
+        return Ok(None);
+    }
+    let next = generic(pass, key, kind).await?;
+    pass.tenant.model.lock().prune(key);
+    Ok(next)
+}
+
+async fn generic(pass: &Pass, key: &Key, kind: &dyn Translator) -> Next {
+    let tenant = pass.tenant_object(key).await?;
+    let host = pass.host_object(key, false).await?;
+    let host_side = host.as_ref().map_or(HostSide::Absent, |object| pass.claim(key, object));
+    let mut tenant_side = tenant_side(pass, key, tenant.as_ref(), kind);
+    if tenant_side == TenantSide::Unknown {
+        if let Some(wait) = pending(pass, key) {
+            return Ok(Some(wait));
+        }
+        if decide(tenant_side, host_side) == Action::Confirm {
+            if pass.tenant.model.lock().held.contains_key(&key.kind) {
+                return Ok(None);
+            }
+            let version = pass.entry(key).map_or(0, |e| e.deleted_at);
+            tenant_side = match pass.fresh_tenant_object(key, version).await? {
+                Some(_) => return Ok(Some(Duration::from_millis(100))),
+                None => TenantSide::Absent,
+            };
+        }
+    }
+    match (decide(tenant_side, host_side), tenant, host) {
+        (Action::Create, Some(tenant), _) => create(pass, key, kind, &tenant).await,
+        (Action::Compare, Some(tenant), Some(host)) => compare(pass, key, kind, &tenant, &host).await,
+        (Action::DeleteHost, _, host) => {
+            if key.kind == Kind::PersistentVolumeClaim && tenant_side == TenantSide::Unwanted {
+                // A volume is not thrown away because a switch was turned (AP2).
+                return Ok(None);
+            }
+            if key.kind == Kind::PersistentVolumeClaim {
+                upward::forget_volume(pass, key).await?;
+            }
+            pass.delete_host(key, None).await?;
+            let again = host.is_some() && tenant_side == TenantSide::Present;
+            Ok(again.then(|| Duration::from_millis(500)))
+        }
+        (Action::NameTaken, Some(tenant), _) => refuse(pass, key, &tenant, taken(&tenant)).await,
+        (Action::NameCollision, Some(tenant), _) => refuse(pass, key, &tenant, collision(&tenant)).await,
+        (Action::Wait, ..) => Ok(Some(Duration::from_secs(5))),
+        _ => {
+            pass.settle(key);
+            Ok(None)
+        }
+    }
+}
+
+/// How long a reserved Service still waits for its tenant object.
+fn pending(pass: &Pass, key: &Key) -> Option<Duration> {
+    let since = pass.entry(key)?.pending?;
+    let left = pass.engine.periods.pending.saturating_sub(since.elapsed());
+    (!left.is_zero()).then_some(left + Duration::from_millis(100))
+}
+
+fn tenant_side(pass: &Pass, key: &Key, tenant: Option<&TenantObj>, kind: &dyn Translator) -> TenantSide {
+    let Some(tenant) = tenant else {
+        return TenantSide::Unknown;
+    };
+    if tenant.deleting() {
+        return TenantSide::Deleting;
+    }
+    if wanted(pass, key, tenant) && kind.wanted(tenant, &pass.facts) {
+        TenantSide::Present
+    } else {
+        TenantSide::Unwanted
+    }
+}
+
+/// Whether switches, templates, annotations and references send the object down.
+pub(super) fn wanted(pass: &Pass, key: &Key, tenant: &TenantObj) -> bool {
+    let template = pass.facts.namespaces.get(&key.namespace).is_none_or(|fact| fact.template);
+    if template || tenant.annotation("skerry.dev/sync") == Some("false") {
+        return false;
+    }
+    let to_host = &pass.facts.settings.to_host;
+    match key.kind {
+        Kind::Pod => to_host.pods.enabled,
+        Kind::Service => to_host.services.enabled,
+        Kind::EndpointSlice => to_host.endpoint_slices.enabled && data::selectorless(pass, key, tenant),
+        Kind::PersistentVolumeClaim => to_host.persistent_volume_claims.enabled,
+        Kind::ConfigMap | Kind::Secret => {
+            let rules = if key.kind == Kind::ConfigMap { &to_host.config_maps } else { &to_host.secrets };
+            rules.enabled
+                && (pass.tenant.model.lock().referenced(key)
+                    || tenant.annotation("skerry.dev/sync") == Some("true")
+                    || (rules.scope == Scope::All && super::data::selected(&rules.selector, tenant)))
+        }
+        _ => false,
+    }
+}
+
+pub(super) fn taken(tenant: &TenantObj) -> Refusal {
+    let message =
+        format!("the name {} is taken on the host by an object that is not this cluster's", tenant.name());
+    Refusal::new(Reason::HostNameTaken, message)
+}
+
+pub(super) fn collision(tenant: &TenantObj) -> Refusal {
+    let message =
+        format!("another object of this cluster already stands under the host name of {}", tenant.name());
+    Refusal::new(Reason::NameCollision, message)
+}
+
+/// Tells a refusal where users look, and when it is tried again.
+pub(super) async fn refuse(pass: &Pass, key: &Key, tenant: &TenantObj, refusal: Refusal) -> Next {
+    pass.refused(key, tenant, &refusal).await;
+    Ok(refusal.reason.retry_seconds().map(Duration::from_secs))
+}
+
+async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantObj) -> Next {
+    let facts = pass.facts_for(key);
+    let desired = match kind.down(tenant, &facts) {
+        Ok(desired) => desired,
+        Err(refusal) => return refuse(pass, key, tenant, refusal).await,
+    };
+    super::namespaces::ensure(pass, &key.namespace).await?;
+    let figures = ledger::figures(key.kind, &desired);
+    let quota = pass.tenant.entry().effective.clone();
+    let reserved = ledger::reserve(&mut pass.tenant.model.lock().used, &quota.quota, &figures);
+    if let Err(refusal) = reserved {
+        return refuse(pass, key, tenant, refusal).await;
+    }
+    pass.wrote("host_writes_total", "create", key.kind);
+    let path = key.kind.path(desired.namespace(), desired.name());
+    let answer = pass.host().apply_new(&path, &desired.0).await;
+    let outcome = match answer {
+        Ok(value) => {
+            let host = pass.took(key, value);
+            pass.carried(key);
+            Ok(Some(host))
+        }
+        Err(error) => Err(error),
+    };
+    ledger::add(&mut pass.tenant.model.lock().used, &figures, -1);
+    match outcome {
+        Ok(Some(host)) => {
+            upward::kind_up(pass, key, kind, tenant, &host).await?;
+            pass.settle(key);
+            Ok(None)
+        }
+        Ok(None) => Ok(None),
+        Err(error) if error.conflict() => {
+            // Someone was first: ourselves in an earlier life, or a foreigner.
+            match pass.host_object(key, true).await? {
+                Some(host) => match pass.claim(key, &host) {
+                    HostSide::Foreign => refuse(pass, key, tenant, taken(tenant)).await,
+                    HostSide::Collision => refuse(pass, key, tenant, collision(tenant)).await,
+                    _ => Ok(Some(Duration::ZERO)),
+                },
+                None => Ok(Some(Duration::from_millis(200))),
+            }
+        }
+        Err(error) => denied(pass, key, tenant, error).await,
+    }
+}
+
+/// A host that says no: a refusal of its own, or a failure to be tried again.
+pub(super) async fn denied(pass: &Pass, key: &Key, tenant: &TenantObj, error: WireError) -> Next {
+    let WireError::Status { code, message, .. } = &error else { return Err(StepError::Host(error)) };
+    if *code == 404 || *code == 409 || *code == 410 || *code == 429 || *code >= 500 || *code == 401 {
+        if *code == 404 {
+            // The host namespace went away under us.
+            pass.tenant.model.lock().prepared.remove(&key.namespace);
+        }
+        return Err(StepError::Host(error));
+    }
+    if message.contains("because it is being terminated") {
+        pass.tenant.model.lock().prepared.remove(&key.namespace);
+        return Err(StepError::Host(error));
+    }
+    let place = pass.place(key);
+    let place = HostObj(serde_json::json!({"metadata": {
+        "namespace": place.as_ref().map(|p| p.namespace.as_str()),
+        "name": place.as_ref().map(|p| p.name.as_str())}}));
+    let message = scrub(message, tenant, &place, &pass.facts);
+    let reason = if *code == 403 && message.contains("exceeded quota") {
+        Reason::HostQuotaExceeded
+    } else if key.kind == Kind::Service && message.contains("already allocated") {
+        Reason::HostConflict
+    } else {
+        Reason::HostAdmissionDenied
+    };
+    refuse(pass, key, tenant, Refusal::new(reason, message)).await
+}
+
+async fn compare(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantObj, host: &HostObj) -> Next {
+    let facts = pass.facts_for(key);
+    let desired = match kind.down(tenant, &facts) {
+        Ok(desired) => desired,
+        Err(refusal) => return refuse(pass, key, tenant, refusal).await,
+    };
+    let mut host = host.clone();
+    match kind.change(&desired, &host) {
+        None => {}
+        Some(Change::Replace) => {
+            pass.delete_host(key, None).await?;
+            return Ok(Some(Duration::from_millis(200)));
+        }
+        Some(change) => {
+            if let Some(wait) = pass.rival(key, tenant, &desired, &host).await {
+                return Ok(Some(wait));
+            }
+            let path = key.kind.path(host.namespace(), host.name());
+            pass.wrote("host_writes_total", "apply", key.kind);
+            let answer = match change {
+                Change::Patch(patch) => pass.host().strategic(&path, &patch).await,
+                _ => pass.host().apply_to(&path, host.uid(), &desired.0).await,
+            };
+            match answer {
+                Ok(value) => {
+                    host = pass.took(key, value);
+                    if kind.change(&desired, &host).is_some() {
+                        pass.overridden(key, tenant, &desired, &host).await;
+                    }
+                }
+                Err(error) if error.conflict() || error.not_found() || error.code() == 422 => {
+                    pass.host_object(key, true).await?;
+                    if error.code() == 422 {
+                        return denied(pass, key, tenant, error).await;
+                    }
+                    return Ok(Some(Duration::from_millis(200)));
+                }
+                Err(error) => return denied(pass, key, tenant, error).await,
+            }
+        }
+    }
+    pass.carried(key);
+    upward::kind_up(pass, key, kind, tenant, &host).await?;
+    pass.settle(key);
+    Ok(None)
+}
+
+impl Pass {
+    /// Facts with addresses, for the kind that is judged by them.
+    fn facts_for(&self, key: &Key) -> Facts {
+        let mut facts = self.facts.clone();
+        if key.kind == Kind::EndpointSlice {
+            let (own, foreign) = self.engine.addresses(&self.tenant);
+            facts.own_addresses = Arc::new(own);
+            facts.foreign_addresses = Arc::new(foreign);
+        }
+        facts
+    }
+}

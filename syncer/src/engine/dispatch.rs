@@ -1,0 +1,97 @@
+//! Work is taken from a host's queue as its window allows (EN19): no fixed number of workers.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use super::{
+    Engine,
+    carry::{self, Pass, StepError},
+    namespaces,
+    queue::{Item, Outcome, What},
+    state::{Host, Tenant},
+    upward,
+};
+use crate::wire::WireError;
+
+/// Runs the work of one host until it is stopped.
+pub(super) async fn run(engine: Arc<Engine>, host: Arc<Host>) {
+    loop {
+        let size = host.window.lock().size();
+        if host.inflight.load(Ordering::Acquire) < size
+            && let Some(item) = host.queue.next((size / 4).max(4))
+        {
+            host.inflight.fetch_add(1, Ordering::AcqRel);
+            let (engine, host) = (engine.clone(), host.clone());
+            engine.clone().tasks.spawn(async move { work(engine, host, item).await });
+            continue;
+        }
+        let due = host.queue.next_due().unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+        tokio::select! {
+            () = host.stop.cancelled() => return,
+            () = host.queue.wake.notified() => {}
+            () = tokio::time::sleep_until(due.into()) => {}
+        }
+    }
+}
+
+async fn work(engine: Arc<Engine>, host: Arc<Host>, item: Item) {
+    let tenant = engine.tenants.read().get(&item.tenant).cloned();
+    let mut cost = 1;
+    let outcome = match tenant.filter(|t| Arc::ptr_eq(&t.host, &host)) {
+        None => Outcome::Done,
+        Some(tenant) if !tenant.writable() => Outcome::Done,
+        Some(tenant) => {
+            let stop = tenant.stop.clone();
+            let pass = Pass::new(engine.clone(), tenant);
+            let result = tokio::select! {
+                () = stop.cancelled() => Ok(None),
+                result = one(&pass, &item.what) => result,
+            };
+            cost = pass.cost.total().max(1);
+            settle(&pass.tenant, &host, result)
+        }
+    };
+    host.inflight.fetch_sub(1, Ordering::AcqRel);
+    host.queue.done(&item, cost, outcome);
+}
+
+async fn one(pass: &Pass, what: &What) -> Result<Option<Duration>, StepError> {
+    match what {
+        What::Object(key) => carry::object(pass, key).await,
+        What::Namespace(name) => namespaces::namespace(pass, name).await,
+        What::Leftover(name) => namespaces::leftover(pass, name).await,
+        What::Node(name) => upward::node(pass, name).await,
+        What::Class(name) => upward::class(pass, name).await,
+    }
+}
+
+fn settle(tenant: &Tenant, host: &Host, result: Result<Option<Duration>, StepError>) -> Outcome {
+    match result {
+        Ok(delay) => {
+            host.window.lock().grow();
+            delay.map_or(Outcome::Done, Outcome::After)
+        }
+        Err(StepError::Host(error)) => {
+            if error.pushback() {
+                host.window.lock().shrink();
+            }
+            host.heard(!error.unreachable());
+            failed(&error, &tenant.id, "host")
+        }
+        Err(StepError::Tenant(error)) => {
+            tenant.heard(!error.unreachable());
+            failed(&error, &tenant.id, "tenant")
+        }
+    }
+}
+
+fn failed(error: &WireError, tenant: &str, side: &str) -> Outcome {
+    tracing::debug!(tenant, side, category = error.category(), error = %error, "to be tried again");
+    let at_least = match error {
+        WireError::Status { retry_after: Some(seconds), .. } => Duration::from_secs(*seconds),
+        _ => Duration::ZERO,
+    };
+    Outcome::Failed { at_least }
+}

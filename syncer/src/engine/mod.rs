@@ -1,0 +1,192 @@
+//! The engine (section 2): watches in, decisions by pure functions, guarded writes out.
+//!
+//! One queue and one window per host; a key is looked at by current state only, never by the event that woke it.
+//! Nothing here knows where it runs.
+
+mod cache;
+mod carry;
+mod data;
+pub mod decide;
+mod dispatch;
+mod drain;
+pub(crate) mod gate;
+mod hosts;
+mod ledger;
+pub mod model;
+mod namespaces;
+mod observe;
+mod patrol;
+mod pods;
+pub mod queue;
+mod report;
+mod sources;
+mod state;
+mod tell;
+mod tenants;
+mod tokens;
+mod upward;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    directory::{EmbeddedSource, HostEntry, TenantEntry},
+    status::SyncStates,
+};
+use cache::Cache;
+use state::{Host, Tenant};
+
+/// Periods of the engine; tests shorten them.
+#[derive(Clone, Copy, Debug)]
+pub struct Periods {
+    /// Patrol (EN22).
+    pub patrol: Duration,
+    /// Deep walk (EN23).
+    pub deep: Duration,
+    /// Status to the hub, at most so often.
+    pub status: Duration,
+    /// Unreferenced data is removed after this (KI2).
+    pub unreferenced: Duration,
+    /// A node without pods is removed after this (NO1).
+    pub idle_node: Duration,
+    /// A reserved Service that was not stored is removed after this (SV1).
+    pub pending: Duration,
+}
+
+impl Default for Periods {
+    fn default() -> Self {
+        Self {
+            patrol: Duration::from_secs(60),
+            deep: Duration::from_secs(600),
+            status: Duration::from_secs(10),
+            unreferenced: Duration::from_secs(60),
+            idle_node: Duration::from_secs(120),
+            pending: Duration::from_secs(120),
+        }
+    }
+}
+
+/// What a syncer is made of.
+pub struct SyncerConfig {
+    /// Tenants to serve: the whole list, whenever it changes.
+    pub tenants: watch::Receiver<Arc<Vec<Arc<TenantEntry>>>>,
+    /// Hosts: the whole list, whenever it changes.
+    pub hosts: watch::Receiver<Arc<Vec<HostEntry>>>,
+    /// The embedded server whose tenants have `Reach::Embedded`.
+    pub embedded: Option<EmbeddedSource>,
+    /// The hub, where status is written; `None`: only the channel tells.
+    pub hub: Option<kube::Client>,
+    /// Periods.
+    pub periods: Periods,
+    /// Most bytes of bodies held in memory.
+    pub cache_bytes: usize,
+}
+
+impl SyncerConfig {
+    /// A configuration with the ordinary periods and 64 MiB of bodies.
+    pub fn new(
+        tenants: watch::Receiver<Arc<Vec<Arc<TenantEntry>>>>,
+        hosts: watch::Receiver<Arc<Vec<HostEntry>>>,
+    ) -> Self {
+        Self { tenants, hosts, embedded: None, hub: None, periods: Periods::default(), cache_bytes: 64 << 20 }
+    }
+}
+
+/// What all tasks share.
+pub(crate) struct Engine {
+    pub(crate) tenants: RwLock<HashMap<Arc<str>, Arc<Tenant>>>,
+    pub(crate) hosts: RwLock<HashMap<Arc<str>, Arc<Host>>>,
+    pub(crate) cache: Mutex<Cache>,
+    pub(crate) hub: Option<kube::Client>,
+    pub(crate) embedded: Option<EmbeddedSource>,
+    pub(crate) periods: Periods,
+    pub(crate) states: watch::Sender<SyncStates>,
+    pub(crate) counts: report::Counts,
+    /// Wildcard watches that hold everything up to now; tenants open after all of them do.
+    pub(crate) live: watch::Sender<usize>,
+    /// How many there are; 0 while unknown.
+    pub(crate) wanted: watch::Sender<usize>,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// The syncer: carries tenants' objects to hosts, and their status back.
+pub struct Syncer {
+    engine: Arc<Engine>,
+    tenants: watch::Receiver<Arc<Vec<Arc<TenantEntry>>>>,
+    hosts: watch::Receiver<Arc<Vec<HostEntry>>>,
+}
+
+/// A handle to a running syncer: its states, and the Service gate.
+#[derive(Clone)]
+pub struct SyncerHandle {
+    pub(crate) engine: Arc<Engine>,
+}
+
+impl Syncer {
+    /// A syncer that has not begun.
+    pub fn new(config: SyncerConfig) -> Self {
+        let SyncerConfig { tenants, hosts, embedded, hub, periods, cache_bytes } = config;
+        let engine = Engine {
+            tenants: RwLock::default(),
+            hosts: RwLock::default(),
+            cache: Mutex::new(Cache::new(cache_bytes)),
+            hub,
+            embedded,
+            periods,
+            states: watch::Sender::new(Arc::new(BTreeMap::new())),
+            counts: report::Counts::default(),
+            live: watch::Sender::new(0),
+            wanted: watch::Sender::new(0),
+            tasks: TaskTracker::new(),
+        };
+        Self { engine: Arc::new(engine), tenants, hosts }
+    }
+
+    /// A handle that outlives `run`.
+    pub fn handle(&self) -> SyncerHandle {
+        SyncerHandle { engine: self.engine.clone() }
+    }
+
+    /// Runs until `shutdown`; returns when every task of its own has ended.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let engine = self.engine.clone();
+        let stop = shutdown.child_token();
+        if let Some(source) = engine.embedded.clone() {
+            engine.tasks.spawn(observe::wildcards(engine.clone(), source, stop.clone()));
+        }
+        engine.tasks.spawn(patrol::run(engine.clone(), stop.clone()));
+        engine.tasks.spawn(report::run(engine.clone(), stop.clone()));
+        loop {
+            let hosts = self.hosts.borrow_and_update().clone();
+            engine.take_hosts(&hosts, &stop);
+            let tenants = self.tenants.borrow_and_update().clone();
+            engine.take_tenants(&tenants, &stop);
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = self.hosts.changed() => if changed.is_err() { stop.cancelled().await; break },
+                changed = self.tenants.changed() => if changed.is_err() { stop.cancelled().await; break },
+            }
+        }
+        engine.tasks.close();
+        engine.tasks.wait().await;
+    }
+}
+
+impl SyncerHandle {
+    /// States of all tenants, as they change.
+    pub fn states(&self) -> watch::Receiver<SyncStates> {
+        self.engine.states.subscribe()
+    }
+
+    /// Figures for a metrics page (OB1), by name and label value.
+    pub fn counts(&self) -> Vec<(&'static str, String, u64)> {
+        self.engine.counts.all()
+    }
+}

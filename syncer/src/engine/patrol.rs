@@ -1,0 +1,111 @@
+//! Patrol (EN22, EN23): every object is looked at from memory; what differs is queued again and counted.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Engine,
+    carry::Pass,
+    drain,
+    model::{Entry, Key},
+    namespaces,
+    queue::{Lane, What},
+    state::Tenant,
+    tenants,
+};
+use crate::kind::Kind;
+
+/// Runs patrols, deep walks and drains until stopped.
+pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
+    let mut walked = Instant::now();
+    let mut deep = Instant::now();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(drain::PERIOD.min(engine.periods.patrol)) => {}
+        }
+        let all: Vec<Arc<Tenant>> = engine.tenants.read().values().cloned().collect();
+        for tenant in all.iter().filter(|t| t.entry().owner.draining && !drain::drained(t)) {
+            if !tenant.host.ready.load(Ordering::Acquire) {
+                continue;
+            }
+            if let Err(error) = drain::pass(&engine, tenant).await {
+                tracing::debug!(tenant = &*tenant.id, category = error.category(), "drain goes on later");
+            }
+        }
+        let period = engine.periods.patrol.mul_f64(rand::random_range(0.9..1.1));
+        if walked.elapsed() >= period {
+            walked = Instant::now();
+            let thorough = deep.elapsed() >= engine.periods.deep;
+            if thorough {
+                deep = Instant::now();
+            }
+            for tenant in all.iter().filter(|t| t.writable()) {
+                patrol(&engine, tenant, thorough).await;
+            }
+        }
+    }
+}
+
+/// One patrol of one tenant.
+async fn patrol(engine: &Arc<Engine>, tenant: &Arc<Tenant>, thorough: bool) {
+    let pass = Pass::new(engine.clone(), tenant.clone());
+    if thorough {
+        if let Err(error) = tenants::list_host(engine, tenant).await {
+            tracing::debug!(tenant = &*tenant.id, category = error.category(), "deep walk goes on later");
+        }
+        tenant.model.lock().prepared.clear();
+        let names: Vec<Arc<str>> = tenant.model.lock().namespaces.keys().cloned().collect();
+        for name in names {
+            tenant.queue(What::Namespace(name), Lane::Patrol);
+        }
+    }
+    let spaces: Vec<Arc<str>> = {
+        let model = tenant.model.lock();
+        model.namespaces.iter().filter(|(_, f)| f.host_uid.is_some()).map(|(name, _)| name.clone()).collect()
+    };
+    for name in spaces {
+        let Some(host) = pass.facts.host_namespace(&name) else { continue };
+        if let Err(error) = namespaces::data_versions(&pass, &name, &host).await {
+            tracing::debug!(tenant = &*tenant.id, error = %error, "data not compared");
+        }
+    }
+    for what in namespaces::empty_spaces(&pass) {
+        tenant.queue(what, Lane::Patrol);
+    }
+    let found: Vec<(Key, &'static str)> = {
+        let model = tenant.model.lock();
+        let epoch = model.epoch;
+        model
+            .entries
+            .iter()
+            .filter(|(key, _)| Kind::CARRIED.contains(&key.kind))
+            .filter_map(|(key, entry)| Some((key.clone(), mismatch(entry, epoch)?)))
+            .collect()
+    };
+    for (key, class) in found {
+        engine.counts.add("patrol_mismatch_total", class);
+        tenant.queue_key(key, Lane::Patrol);
+    }
+}
+
+/// What differs by memory alone; a refused object waits for its own time.
+fn mismatch(entry: &Entry, epoch: u64) -> Option<&'static str> {
+    if entry.refusal.is_some() {
+        return None;
+    }
+    let version = |seen: &Option<super::model::Seen>| seen.as_ref().map_or(0, |s| s.version);
+    if entry.settled == Some((version(&entry.tenant), version(&entry.host), epoch)) {
+        return None;
+    }
+    Some(match (&entry.tenant, &entry.host) {
+        (Some(_), None) => "missing_on_host",
+        (None, Some(_)) => "extra_on_host",
+        (None, None) => return None,
+        (Some(_), Some(_)) => "spec",
+    })
+}

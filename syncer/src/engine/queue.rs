@@ -1,0 +1,413 @@
+//! One queue per host, fair by tenant (EN18): lanes within a tenant, deficit round robin between tenants.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::model::Key;
+
+/// What a worker is asked to look at. It carries no event: current state decides (EN10).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum What {
+    /// An object of a carried kind.
+    Object(Key),
+    /// A namespace of the tenant: isolation set and env maps.
+    Namespace(Arc<str>),
+    /// A host namespace whose tenant namespace is gone.
+    Leftover(Arc<str>),
+    /// A node shown to the tenant.
+    Node(Arc<str>),
+    /// A storage class shown to the tenant.
+    Class(Arc<str>),
+}
+
+/// A key of work.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Item {
+    /// The tenant.
+    pub tenant: Arc<str>,
+    /// What of it.
+    pub what: What,
+}
+
+/// Lanes of a tenant, served 8:4:1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Deletions, tokens due, reservations.
+    Urgent,
+    /// Ordinary changes.
+    Change,
+    /// What the patrol found.
+    Patrol,
+}
+
+const LANES: [(Lane, u8); 3] = [(Lane::Urgent, 8), (Lane::Change, 4), (Lane::Patrol, 1)];
+
+#[derive(Default)]
+struct Tenant {
+    lanes: [VecDeque<Item>; 3],
+    weight: u32,
+    deficit: u32,
+    credit: [u8; 3],
+    inflight: usize,
+}
+
+impl Tenant {
+    fn len(&self) -> usize {
+        self.lanes.iter().map(VecDeque::len).sum()
+    }
+
+    fn pop(&mut self) -> Option<Item> {
+        for _ in 0..2 {
+            for n in 0..LANES.len() {
+                if self.credit[n] > 0
+                    && let Some(item) = self.lanes[n].pop_front()
+                {
+                    self.credit[n] -= 1;
+                    return Some(item);
+                }
+            }
+            self.credit = LANES.map(|(_, share)| share);
+        }
+        None
+    }
+}
+
+#[derive(Default)]
+struct State {
+    tenants: HashMap<Arc<str>, Tenant>,
+    ring: VecDeque<Arc<str>>,
+    queued: HashMap<Item, Instant>,
+    processing: HashSet<Item>,
+    again: HashMap<Item, Lane>,
+    later: BinaryHeap<Reverse<(Instant, u64)>>,
+    due: HashMap<u64, (Item, Lane)>,
+    soonest: HashMap<Item, Instant>,
+    failures: HashMap<Item, u32>,
+    counter: u64,
+}
+
+/// The queue of one host.
+#[derive(Default)]
+pub struct Queue {
+    state: Mutex<State>,
+    /// Wakes the dispatcher.
+    pub wake: Notify,
+}
+
+impl Queue {
+    /// Adds a key; one that is queued stays where it is, one being worked on is looked at again afterwards.
+    pub fn add(&self, item: Item, lane: Lane) {
+        self.state.lock().add(item, lane);
+        self.wake.notify_one();
+    }
+
+    /// Adds a key after a while; an earlier appointment of the same key stands.
+    pub fn add_after(&self, item: Item, lane: Lane, delay: Duration) {
+        let mut state = self.state.lock();
+        let at = Instant::now() + delay;
+        if state.soonest.get(&item).is_some_and(|known| *known <= at) {
+            return;
+        }
+        state.counter += 1;
+        let number = state.counter;
+        state.soonest.insert(item.clone(), at);
+        state.due.insert(number, (item, lane));
+        state.later.push(Reverse((at, number)));
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Sets a tenant's share.
+    pub fn weight(&self, tenant: &Arc<str>, weight: u32) {
+        self.state.lock().tenant(tenant).weight = weight.clamp(1, 100);
+    }
+
+    /// The next key to work on, when one tenant may have at most `share` at a time while others wait.
+    pub fn next(&self, share: usize) -> Option<Item> {
+        self.state.lock().next(share)
+    }
+
+    /// When the next appointment is due.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.state.lock().later.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Ends the work on a key: `retry` puts it back after its own delay, doubling with each failure (EN20).
+    pub fn done(&self, item: &Item, cost: u32, outcome: Outcome) {
+        let mut state = self.state.lock();
+        state.processing.remove(item);
+        if let Some(tenant) = state.tenants.get_mut(&item.tenant) {
+            tenant.inflight = tenant.inflight.saturating_sub(1);
+            tenant.deficit = tenant.deficit.saturating_sub(cost.saturating_sub(1));
+        }
+        let again = state.again.remove(item);
+        let delay = match outcome {
+            Outcome::Done => {
+                state.failures.remove(item);
+                None
+            }
+            Outcome::After(delay) => {
+                state.failures.remove(item);
+                Some(delay)
+            }
+            Outcome::Failed { at_least } => {
+                let count = state.failures.entry(item.clone()).or_default();
+                *count = count.saturating_add(1);
+                Some(backoff(*count).max(at_least))
+            }
+        };
+        match (again, delay, outcome) {
+            (Some(_), Some(delay), Outcome::Failed { .. }) => {
+                drop(state);
+                self.add_after(item.clone(), Lane::Change, delay);
+            }
+            (Some(lane), ..) => {
+                state.add(item.clone(), lane);
+                drop(state);
+                if let Some(delay) = delay {
+                    self.add_after(item.clone(), Lane::Change, delay);
+                }
+            }
+            (None, Some(delay), _) => {
+                drop(state);
+                self.add_after(item.clone(), Lane::Change, delay);
+            }
+            (None, None, _) => drop(state),
+        }
+        self.wake.notify_one();
+    }
+
+    /// Forgets a tenant.
+    pub fn forget(&self, tenant: &str) {
+        let mut state = self.state.lock();
+        state.tenants.remove(tenant);
+        state.ring.retain(|t| &**t != tenant);
+        state.queued.retain(|item, _| &*item.tenant != tenant);
+        state.again.retain(|item, _| &*item.tenant != tenant);
+        state.failures.retain(|item, _| &*item.tenant != tenant);
+        state.soonest.retain(|item, _| &*item.tenant != tenant);
+        state.due.retain(|_, (item, _)| &*item.tenant != tenant);
+    }
+
+    /// Keys queued or being worked on, and the age of the oldest queued one.
+    pub fn backlog(&self, tenant: &str) -> (usize, Duration) {
+        let state = self.state.lock();
+        let busy = state.processing.iter().filter(|item| &*item.tenant == tenant).count();
+        let queued = state.queued.iter().filter(|(item, _)| &*item.tenant == tenant);
+        let (count, oldest) = queued.fold((0, None), |(count, oldest): (usize, Option<Instant>), (_, at)| {
+            (count + 1, Some(oldest.map_or(*at, |o| o.min(*at))))
+        });
+        (busy + count, oldest.map_or(Duration::ZERO, |at| at.elapsed()))
+    }
+}
+
+/// How the work on a key ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing left.
+    Done,
+    /// To be looked at again after a while.
+    After(Duration),
+    /// It failed, and is tried again with back-off.
+    Failed {
+        /// What the server asked for (`Retry-After`).
+        at_least: Duration,
+    },
+}
+
+/// 0.5 s doubling to 60 s, jitter 20 %.
+fn backoff(failures: u32) -> Duration {
+    let base = 0.5 * f64::from(1_u32 << failures.saturating_sub(1).min(7));
+    Duration::from_secs_f64(base.min(60.0) * rand::random_range(0.8..1.2))
+}
+
+impl State {
+    fn tenant(&mut self, id: &Arc<str>) -> &mut Tenant {
+        self.tenants.entry(id.clone()).or_insert_with(|| Tenant {
+            weight: 10,
+            credit: LANES.map(|(_, share)| share),
+            ..Tenant::default()
+        })
+    }
+
+    fn add(&mut self, item: Item, lane: Lane) {
+        if self.processing.contains(&item) {
+            self.again.insert(item, lane);
+            return;
+        }
+        if self.queued.contains_key(&item) {
+            return;
+        }
+        self.queued.insert(item.clone(), Instant::now());
+        let id = item.tenant.clone();
+        let tenant = self.tenant(&id);
+        let empty = tenant.len() == 0;
+        let n = LANES.iter().position(|(l, _)| *l == lane).unwrap_or(1);
+        tenant.lanes[n].push_back(item);
+        if empty && !self.ring.contains(&id) {
+            self.ring.push_back(id);
+        }
+    }
+
+    fn promote(&mut self) {
+        let now = Instant::now();
+        while let Some(Reverse((at, number))) = self.later.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.later.pop();
+            if let Some((item, lane)) = self.due.remove(&number) {
+                self.soonest.remove(&item);
+                self.add(item, lane);
+            }
+        }
+    }
+
+    fn next(&mut self, share: usize) -> Option<Item> {
+        self.promote();
+        let others = self.ring.len() > 1;
+        for _ in 0..self.ring.len() * 2 {
+            let id = self.ring.front()?.clone();
+            let Some(tenant) = self.tenants.get_mut(&id) else {
+                self.ring.pop_front();
+                continue;
+            };
+            if tenant.len() == 0 {
+                tenant.deficit = 0;
+                self.ring.pop_front();
+                continue;
+            }
+            if tenant.deficit == 0 {
+                tenant.deficit = tenant.weight;
+                self.ring.rotate_left(1);
+                if others {
+                    continue;
+                }
+            }
+            if others && tenant.inflight >= share {
+                self.ring.rotate_left(1);
+                continue;
+            }
+            let Some(item) = tenant.pop() else {
+                self.ring.rotate_left(1);
+                continue;
+            };
+            tenant.deficit -= 1;
+            tenant.inflight += 1;
+            self.queued.remove(&item);
+            self.processing.insert(item.clone());
+            return Some(item);
+        }
+        None
+    }
+}
+
+/// The window of requests in flight towards one host (EN19).
+#[derive(Debug)]
+pub struct Window {
+    size: f64,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { size: 32.0 }
+    }
+}
+
+impl Window {
+    /// How many may be in flight.
+    pub fn size(&self) -> usize {
+        self.size as usize
+    }
+
+    /// A round trip without pushback.
+    pub fn grow(&mut self) {
+        self.size = (self.size + 1.0 / self.size.max(1.0)).min(256.0);
+    }
+
+    /// The host asked for less.
+    pub fn shrink(&mut self) {
+        self.size = (self.size * 0.7).max(8.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::Kind;
+
+    fn item(tenant: &str, n: usize) -> Item {
+        Item { tenant: tenant.into(), what: What::Object(Key::new(Kind::Pod, "ns", &format!("p{n}"))) }
+    }
+
+    /// SY-18, its pure part: greedy tenants do not push the others behind more than their share.
+    #[test]
+    fn plan_sy18_order_of_service_is_fair() {
+        let queue = Queue::default();
+        for t in 0..10 {
+            for n in 0..900 {
+                queue.add(item(&format!("greedy{t}"), n), Lane::Change);
+            }
+        }
+        for t in 0..40 {
+            for n in 0..10 {
+                queue.add(item(&format!("regular{t}"), n), Lane::Change);
+            }
+        }
+        let mut regular_done = 0;
+        let mut served = 0;
+        while regular_done < 400 {
+            let Some(next) = queue.next(64) else { break };
+            served += 1;
+            if next.tenant.starts_with("regular") {
+                regular_done += 1;
+            }
+            queue.done(&next, 1, Outcome::Done);
+        }
+        // Equal weights: when a regular tenant is through, no greedy one has had more than a turn more.
+        assert_eq!(regular_done, 400);
+        assert!(served <= 400 + 10 * 20, "{served}");
+    }
+
+    #[test]
+    fn plan_a_key_is_queued_once_and_never_worked_on_twice() {
+        let queue = Queue::default();
+        queue.add(item("t", 1), Lane::Change);
+        queue.add(item("t", 1), Lane::Change);
+        let one = queue.next(4).expect("queued");
+        assert_eq!(queue.next(4), None);
+        queue.add(item("t", 1), Lane::Change);
+        assert_eq!(queue.next(4), None, "it is being worked on");
+        queue.done(&one, 1, Outcome::Done);
+        assert_eq!(queue.next(4), Some(one), "and looked at again");
+    }
+
+    /// EN18: lanes 8:4:1. SY-19, its pure part: the window shrinks and recovers within its bounds.
+    #[test]
+    fn plan_lanes_and_window() {
+        let queue = Queue::default();
+        for n in 0..100 {
+            queue.add(item("t", n), Lane::Urgent);
+            queue.add(item("t", 1000 + n), Lane::Patrol);
+        }
+        let first: Vec<Item> = (0..18).filter_map(|_| queue.next(100)).collect();
+        let patrol = first.iter().filter(|i| matches!(&i.what, What::Object(k) if k.name.len() == 5)).count();
+        assert_eq!(patrol, 2);
+        let mut window = Window::default();
+        for _ in 0..20 {
+            window.shrink();
+        }
+        assert_eq!(window.size(), 8);
+        for _ in 0..100_000 {
+            window.grow();
+        }
+        assert_eq!(window.size(), 256);
+    }
+}

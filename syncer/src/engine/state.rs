@@ -1,0 +1,261 @@
+//! What the engine holds of each host and each tenant.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Mutex, RwLock};
+use serde_json::Value;
+use skerry_kit::isolation::Served;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    model::{Key, Model},
+    queue::{Item, Lane, Queue, What, Window},
+};
+use crate::{
+    directory::{HostEntry, TenantEntry},
+    facts::{Facts, HostFacts},
+    kind::Kind,
+    kinds::event::Bucket,
+    status::Problem,
+    wire::Wire,
+};
+
+/// A host at work.
+pub struct Host {
+    /// As given.
+    pub entry: HostEntry,
+    /// Its API server.
+    pub wire: Wire,
+    /// Work to do there.
+    pub queue: Queue,
+    /// Requests that may be in flight.
+    pub window: Mutex<Window>,
+    /// Requests in flight.
+    pub inflight: AtomicUsize,
+    /// What it offers.
+    pub facts: RwLock<Arc<HostFacts>>,
+    /// Optional kinds it serves.
+    pub served: RwLock<Served>,
+    /// Its nodes.
+    pub nodes: RwLock<BTreeMap<Arc<str>, Arc<Value>>>,
+    /// Its storage classes.
+    pub classes: RwLock<BTreeMap<Arc<str>, Arc<Value>>>,
+    /// Kinds whose list is complete.
+    pub complete: Mutex<BTreeSet<Kind>>,
+    /// Since when it does not answer.
+    pub silent: Mutex<Option<Instant>>,
+    /// Why it cannot be used (EN5).
+    pub unsupported: RwLock<Option<String>>,
+    /// Facts are read, the guard is proven.
+    pub ready: AtomicBool,
+    /// Ends its tasks.
+    pub stop: CancellationToken,
+}
+
+impl Host {
+    /// A host without facts.
+    pub fn new(entry: HostEntry, stop: CancellationToken) -> Self {
+        let wire = Wire::new(entry.client.clone());
+        let facts = HostFacts { simulated: entry.simulated, ..HostFacts::default() };
+        Self {
+            entry,
+            wire,
+            queue: Queue::default(),
+            window: Mutex::default(),
+            inflight: AtomicUsize::new(0),
+            facts: RwLock::new(Arc::new(facts)),
+            served: RwLock::default(),
+            nodes: RwLock::default(),
+            classes: RwLock::default(),
+            complete: Mutex::default(),
+            silent: Mutex::default(),
+            unsupported: RwLock::default(),
+            ready: AtomicBool::new(false),
+            stop,
+        }
+    }
+
+    /// Notes whether it answered.
+    pub fn heard(&self, answered: bool) {
+        let mut silent = self.silent.lock();
+        if answered {
+            *silent = None;
+        } else {
+            silent.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// How long it has not answered.
+    pub fn silence(&self) -> Duration {
+        self.silent.lock().map_or(Duration::ZERO, |at| at.elapsed())
+    }
+}
+
+/// A tenant at work.
+pub struct Tenant {
+    /// Its id.
+    pub id: Arc<str>,
+    /// As given; replaced when the composition gives another.
+    entry: RwLock<Arc<TenantEntry>>,
+    /// Its host.
+    pub host: Arc<Host>,
+    /// Its API server.
+    wire: RwLock<Wire>,
+    /// What is remembered.
+    pub model: Mutex<Model>,
+    /// Both sides are listed: reconciles may run.
+    pub open: AtomicBool,
+    /// Since when its API server does not answer.
+    pub silent: Mutex<Option<Instant>>,
+    /// Events upward.
+    pub bucket: Mutex<Bucket>,
+    /// Events told lately, by hash.
+    pub told: Mutex<HashMap<u64, Instant>>,
+    /// Refused objects, newest last.
+    pub problems: Mutex<VecDeque<Problem>>,
+    /// The tenant was replaced by another (EN6).
+    pub replaced: AtomicBool,
+    /// One host namespace is prepared at a time.
+    pub prepare: tokio::sync::Mutex<()>,
+    /// What a drain has left.
+    pub remaining: Mutex<Option<Vec<crate::status::Remaining>>>,
+    /// Ends its tasks.
+    pub stop: CancellationToken,
+}
+
+impl Tenant {
+    /// A tenant that is not open yet.
+    pub fn new(entry: Arc<TenantEntry>, host: Arc<Host>, stop: CancellationToken) -> Self {
+        let rate = entry.effective.settings.from_host.events.per_second;
+        Self {
+            id: entry.id.clone(),
+            wire: RwLock::new(Wire::new(entry.client.clone())),
+            host,
+            model: Mutex::default(),
+            open: AtomicBool::new(false),
+            silent: Mutex::default(),
+            bucket: Mutex::new(Bucket::new(rate)),
+            told: Mutex::default(),
+            problems: Mutex::default(),
+            replaced: AtomicBool::new(false),
+            prepare: tokio::sync::Mutex::default(),
+            remaining: Mutex::default(),
+            stop,
+            entry: RwLock::new(entry),
+        }
+    }
+
+    /// The entry in force.
+    pub fn entry(&self) -> Arc<TenantEntry> {
+        self.entry.read().clone()
+    }
+
+    /// Its API server.
+    pub fn wire(&self) -> Wire {
+        self.wire.read().clone()
+    }
+
+    /// Takes a new entry; true when objects are translated differently by it.
+    pub fn update(&self, entry: Arc<TenantEntry>) -> bool {
+        let mut known = self.entry.write();
+        let changed = !known.same_rules(&entry);
+        *self.wire.write() = Wire::new(entry.client.clone());
+        if known.effective.settings.from_host.events != entry.effective.settings.from_host.events {
+            *self.bucket.lock() = Bucket::new(entry.effective.settings.from_host.events.per_second);
+        }
+        *known = entry;
+        if changed {
+            let mut model = self.model.lock();
+            model.epoch += 1;
+            model.prepared.clear();
+            model.env.clear();
+        }
+        changed
+    }
+
+    /// Whether anything may be written for it.
+    pub fn writable(&self) -> bool {
+        let entry = self.entry.read();
+        self.open.load(Ordering::Acquire)
+            && entry.effective.settings.enabled
+            && !entry.effective.paused
+            && !entry.owner.draining
+            && !self.replaced.load(Ordering::Acquire)
+            && self.host.ready.load(Ordering::Acquire)
+    }
+
+    /// Queues a key.
+    pub fn queue(&self, what: What, lane: Lane) {
+        self.host.queue.add(Item { tenant: self.id.clone(), what }, lane);
+    }
+
+    /// Queues an object.
+    pub fn queue_key(&self, key: Key, lane: Lane) {
+        self.queue(What::Object(key), lane);
+    }
+
+    /// Queues an object after a while.
+    pub fn queue_after(&self, what: What, delay: Duration) {
+        self.host.queue.add_after(Item { tenant: self.id.clone(), what }, Lane::Change, delay);
+    }
+
+    /// Notes whether its API server answered.
+    pub fn heard(&self, answered: bool) {
+        let mut silent = self.silent.lock();
+        if answered {
+            *silent = None;
+        } else {
+            silent.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Facts of this moment.
+    pub fn facts(&self) -> Facts {
+        let entry = self.entry();
+        let model = self.model.lock();
+        let visible =
+            model.nodes.iter().filter(|(_, n)| n.imported).map(|(name, _)| name.to_string()).collect();
+        let cordoned =
+            model.nodes.iter().filter(|(_, n)| n.cordoned).map(|(name, _)| name.to_string()).collect();
+        Facts {
+            epoch: model.epoch,
+            mapping: entry.mapping(),
+            settings: entry.effective.settings.clone(),
+            policy: entry.effective.policy.clone(),
+            rules: entry.effective.policy.metadata_rules(),
+            pod_security: entry.effective.level(),
+            network: Arc::new(entry.network.clone()),
+            namespaces: model.namespaces.clone(),
+            host: self.host.facts.read().clone(),
+            visible_nodes: Arc::new(visible),
+            cordoned: Arc::new(cordoned),
+            services_agreed: entry.services_agreed,
+            isolation: Arc::new(entry.effective.addresses()),
+            own_addresses: Arc::default(),
+            foreign_addresses: Arc::default(),
+        }
+    }
+}
+
+/// Requests made while one key was worked on: its cost in the fair queue.
+#[derive(Default)]
+pub struct Cost(AtomicU32);
+
+impl Cost {
+    /// One more.
+    pub fn one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,145 @@
+//! Tokens of pods (PO20–PO22): asked of the tenant, bound to its pod, kept in a Secret that the host pod owns.
+
+use std::time::{Duration, Instant};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Map, Value, json};
+
+use super::{
+    carry::{Next, Pass, StepError},
+    model::Key,
+};
+use crate::{
+    kind::Kind,
+    kinds::{data, pod::token_sources},
+    mapping::Mapping,
+    object::{Fields, HostObj, TenantObj, entry},
+};
+
+/// When the tokens in a Secret are due, in seconds of our own clock since the epoch.
+const DUE: &str = "skerry.dev/renew-after";
+/// Type of token Secrets.
+const TYPE: &str = "skerry.dev/token";
+
+/// For a pod with nothing else to do: when to look at its tokens again. `None`: they are due, or not known yet.
+pub(super) fn waiting(pass: &Pass, key: &Key) -> Option<Option<Duration>> {
+    let entry = pass.entry(key)?;
+    match entry.tokens_due {
+        Some(at) => {
+            let left = at.saturating_duration_since(Instant::now());
+            (!left.is_zero()).then_some(Some(left))
+        }
+        None => Some(None),
+    }
+}
+
+/// Makes or renews the token Secret of a pod; gives the time until the next renewal.
+pub(super) async fn ensure(pass: &Pass, key: &Key, tenant: &TenantObj, host: &HostObj) -> Next {
+    let sources = token_sources(tenant, &pass.facts);
+    if sources.is_empty() || tenant.deleting() {
+        return Ok(None);
+    }
+    if let Some(Some(left)) = waiting(pass, key) {
+        return Ok(Some(left));
+    }
+    let name = Mapping::token_secret(tenant.uid());
+    let path = Kind::Secret.path(host.namespace(), name.as_str());
+    let known = pass.entry(key).and_then(|e| e.tokens_due).is_some();
+    if !known && host.0.pointer("/spec/nodeName").is_some() {
+        // A pod of an earlier life: its Secret says when it is due.
+        let found = pass.host().find(&path).await.map_err(StepError::Host)?;
+        if let Some(left) = found.map(HostObj).and_then(|secret| left(&secret)) {
+            due(pass, key, left);
+            return Ok(Some(left));
+        }
+    }
+    let account = match tenant.text("/spec/serviceAccountName") {
+        "" => "default",
+        name => name,
+    };
+    let mut values = Map::new();
+    let mut shortest = i64::MAX;
+    for source in &sources {
+        let mut spec = json!({"expirationSeconds": source.seconds,
+            "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": tenant.name(), "uid": tenant.uid()}});
+        if !source.audience.is_empty() {
+            spec["audiences"] = json!([source.audience]);
+        }
+        let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec});
+        let path = format!("{}/token", Kind::ServiceAccount.path(tenant.namespace(), account));
+        pass.cost.one();
+        let answer = pass.wire.create(&path, &body).await.map_err(StepError::Tenant)?;
+        let token = answer.pointer("/status/token").and_then(Value::as_str).unwrap_or_default();
+        let life =
+            answer.pointer("/spec/expirationSeconds").and_then(Value::as_i64).unwrap_or(source.seconds);
+        shortest = shortest.min(life);
+        values.insert(source.key.clone(), Value::from(STANDARD.encode(token)));
+    }
+    let left = renewal(shortest);
+    let secret = secret(pass, tenant, host, name.as_str(), values, left);
+    pass.wrote("host_writes_total", "apply", Kind::Secret);
+    match pass.host().apply(&path, &secret).await {
+        Ok(_) => {}
+        Err(error) => {
+            pass.engine.counts.add("tokens_renewed_total", error.category());
+            return Err(StepError::Host(error));
+        }
+    }
+    pass.engine.counts.add("tokens_renewed_total", "ok");
+    due(pass, key, left);
+    Ok(Some(left))
+}
+
+/// 80 % of the life or 24 h, up to 10 % sooner.
+fn renewal(life: i64) -> Duration {
+    let seconds = (life.max(1) as f64 * 0.8).min(86_400.0);
+    Duration::from_secs_f64(seconds * rand::random_range(0.9..=1.0))
+}
+
+fn due(pass: &Pass, key: &Key, left: Duration) {
+    if let Some(entry) = pass.tenant.model.lock().entries.get_mut(key) {
+        entry.tokens_due = Some(Instant::now() + left);
+    }
+}
+
+fn left(secret: &HostObj) -> Option<Duration> {
+    let at: i64 = secret.annotation(DUE)?.parse().ok()?;
+    let left = at - jiff::Timestamp::now().as_second();
+    u64::try_from(left).ok().filter(|left| *left > 0).map(Duration::from_secs)
+}
+
+fn secret(
+    pass: &Pass,
+    tenant: &TenantObj,
+    host: &HostObj,
+    name: &str,
+    values: Map<String, Value>,
+    left: Duration,
+) -> Value {
+    let mut secret = data::own(Kind::Secret, &pass.facts, host.namespace(), name, values).0;
+    let at = jiff::Timestamp::now().as_second() + left.as_secs() as i64;
+    if let Some(map) = secret.as_object_mut() {
+        map.insert("type".to_owned(), Value::from(TYPE));
+        let meta = entry(map, "metadata");
+        entry(meta, "annotations").insert(DUE.to_owned(), Value::from(at.to_string()));
+        entry(meta, "annotations").insert("skerry.dev/pod".to_owned(), Value::from(tenant.name()));
+        let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": host.name(), "uid": host.uid()});
+        meta.insert("ownerReferences".to_owned(), json!([owner]));
+    }
+    secret
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// PO22: 80 % of the life, up to a tenth sooner, at most a day.
+    #[test]
+    fn plan_renewal_leaves_more_than_the_kubelets_period() {
+        for _ in 0..100 {
+            let ten = renewal(600).as_secs_f64();
+            assert!((432.0..=480.0).contains(&ten), "{ten}");
+            assert!(renewal(864_000).as_secs() <= 86_400);
+        }
+    }
+}
