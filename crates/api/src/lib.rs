@@ -14,6 +14,7 @@ pub mod ids;
 pub mod labels;
 pub mod placement;
 pub mod placement_decision;
+pub mod quantity;
 pub mod rules;
 pub mod schema;
 pub mod virtual_cluster;

@@ -1,0 +1,409 @@
+//! A real cluster becomes a member by push (inventory section 3): checked, probed, given rights, stored with a minted
+//! token; never the kubeconfig that was handed in. Repeating it continues where it stopped.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use kube::api::{Api, ListParams, PostParams};
+use kube::{Client, Config, ResourceExt};
+use serde_json::{Value, json};
+use skerry_api::cluster_profile::{JOINED, joined};
+use skerry_api::condition::Statement;
+use skerry_api::virtual_cluster::reasons::managers;
+use skerry_api::{ClusterProfile, ClusterReport, labels};
+use skerry_kit::kubeconfig::{Entry, KubeconfigError, User};
+use skerry_kit::{apply, error};
+
+use super::health::statement;
+use super::names::{is_member_name, real_name};
+use super::profile::Facts;
+use super::{InventorySettings, properties};
+
+/// Life of the stored token.
+const TOKEN_SECONDS: i64 = 86_400;
+/// Type of the stored credential.
+const SECRET_TYPE: &str = "skerry.dev/push-credential";
+/// Annotation with the time of issue.
+const ISSUED: &str = "skerry.dev/issued";
+
+/// What Skerry may do in a member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rights {
+    /// Read nodes, pods and namespaces.
+    Observe,
+    /// Also deliver workloads.
+    #[default]
+    Deliver,
+    /// Everything.
+    Full,
+}
+
+/// A join.
+#[derive(Clone, Debug, Default)]
+pub struct Join {
+    /// Name of the member.
+    pub name: String,
+    /// Rights.
+    pub rights: Rights,
+    /// Set.
+    pub cluster_set: Option<String>,
+    /// Labels of the profile.
+    pub labels: BTreeMap<String, String>,
+    /// Carries tenants.
+    pub host: bool,
+    /// Its nodes are simulated.
+    pub simulated: bool,
+}
+
+/// Why a join failed.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The kubeconfig is not taken.
+    #[error(transparent)]
+    Kubeconfig(#[from] KubeconfigError),
+    /// The name is not one.
+    #[error("NAME: {0:?} is not a DNS label of at most 25 characters")]
+    Name(String),
+    /// The cluster does not answer, or refuses.
+    #[error("{step}: {message}")]
+    Member {
+        /// Step.
+        step: &'static str,
+        /// What it said.
+        message: String,
+    },
+    /// Another member has this id.
+    #[error("MemberIdTaken: this cluster is already member {0}")]
+    IdTaken(String),
+    /// The member of this name has another id.
+    #[error(
+        "MemberIdMismatch: member {name} has id {known}, this cluster has {found}; choose another name, or let the old one leave"
+    )]
+    IdMismatch {
+        /// Member.
+        name: String,
+        /// Its id.
+        known: String,
+        /// The id found.
+        found: String,
+    },
+    /// A member of this name is managed by somebody else.
+    #[error("clusterprofile {0} is managed by {1:?}")]
+    Foreign(String, String),
+    /// The hub failed.
+    #[error("hub: {}", error::sentence(.0))]
+    Hub(#[from] kube::Error),
+}
+
+impl JoinError {
+    /// Refused as it stands; otherwise it failed and may be tried again.
+    pub fn is_refusal(&self) -> bool {
+        !matches!(self, Self::Member { .. } | Self::Hub(_))
+    }
+}
+
+fn at(step: &'static str) -> impl Fn(kube::Error) -> JoinError {
+    move |failed| JoinError::Member { step, message: error::sentence(&failed) }
+}
+
+/// Joins. `config` is the checked configuration of the member; answers the name of its profile.
+pub async fn push(
+    hub: &Client,
+    settings: &InventorySettings,
+    join: &Join,
+    config: Config,
+) -> Result<String, JoinError> {
+    if !is_member_name(&join.name) {
+        return Err(JoinError::Name(join.name.clone()));
+    }
+    let address = Address::of(&config);
+    let member = Client::try_from(config).map_err(at("client"))?;
+    let version = probe(&member).await?;
+    let id = member_id(&member).await?;
+    let profile = real_name(&settings.manager, &join.name);
+    refuse_duplicates(hub, settings, &profile, &id).await?;
+    grant(&member, join.rights).await.map_err(at("rights"))?;
+    let token = mint(&member).await.map_err(at("token"))?;
+    ensure_namespace(hub, &settings.namespace).await?;
+    store_credential(hub, settings, join, &address, &token).await?;
+    store_member(hub, settings, join, &profile, &id, &version, &address).await?;
+    if join.rights != Rights::Observe {
+        match properties::ensure_pair(&member, &id, join.cluster_set.as_deref()).await {
+            Err(failed) if error::is_not_found(&failed) => install_properties(&member, &id, join).await?,
+            Err(failed) => return Err(at("properties")(failed)),
+            Ok(_) => {}
+        }
+    }
+    Ok(profile)
+}
+
+/// Where a member answers.
+struct Address {
+    server: String,
+    server_name: String,
+    ca: String,
+}
+
+impl Address {
+    fn of(config: &Config) -> Self {
+        let ca = config.root_cert.iter().flatten();
+        Self {
+            server: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
+            server_name: config.tls_server_name.clone().unwrap_or_default(),
+            ca: ca.map(|der| pem::encode(&pem::Pem::new("CERTIFICATE", der.clone()))).collect(),
+        }
+    }
+}
+
+async fn probe(member: &Client) -> Result<String, JoinError> {
+    let ready = http::Request::get("/readyz").body(Vec::new());
+    let ready = ready.map_err(|e| JoinError::Member { step: "probe", message: e.to_string() })?;
+    member.request_text(ready).await.map_err(at("GET /readyz"))?;
+    Ok(member.apiserver_version().await.map_err(at("GET /version"))?.git_version)
+}
+
+/// The identity that the cluster has, or that of its kube-system namespace (P3).
+async fn member_id(member: &Client) -> Result<String, JoinError> {
+    if let Some(id) = properties::existing_id(member).await.map_err(at("identity"))? {
+        return Ok(id);
+    }
+    let api: Api<Namespace> = Api::all(member.clone());
+    let system = api.get("kube-system").await.map_err(at("identity"))?;
+    Ok(system.uid().unwrap_or_default())
+}
+
+async fn refuse_duplicates(
+    hub: &Client,
+    settings: &InventorySettings,
+    profile: &str,
+    id: &str,
+) -> Result<(), JoinError> {
+    let api: Api<ClusterProfile> = Api::namespaced(hub.clone(), &settings.namespace);
+    if let Some(stored) = api.get_opt(profile).await? {
+        if stored.spec.cluster_manager.name != settings.manager {
+            return Err(JoinError::Foreign(profile.to_owned(), stored.spec.cluster_manager.name));
+        }
+        let known = stored.labels().get(labels::INVENTORY_MEMBER_ID).cloned().unwrap_or_default();
+        if known != id {
+            return Err(JoinError::IdMismatch { name: profile.to_owned(), known, found: id.to_owned() });
+        }
+    }
+    let same = ListParams::default().labels(&format!("{}={id}", labels::INVENTORY_MEMBER_ID));
+    let others = api.list(&same).await?;
+    match others.iter().find(|o| o.name_any() != profile) {
+        Some(other) => Err(JoinError::IdTaken(other.name_any())),
+        None => Ok(()),
+    }
+}
+
+/// Rules of a preset (inventory section 3).
+fn rules(rights: Rights) -> Value {
+    let read = json!(["get", "list", "watch"]);
+    let all = json!(["get", "list", "watch", "create", "update", "patch", "delete"]);
+    let mut rules = vec![
+        json!({"apiGroups": [""], "resources": ["nodes", "pods", "namespaces"], "verbs": read}),
+        json!({"nonResourceURLs": ["/readyz", "/version", "/livez", "/healthz"], "verbs": ["get"]}),
+    ];
+    if rights == Rights::Observe {
+        return rules.into();
+    }
+    if rights == Rights::Full {
+        return json!([
+            {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+            {"nonResourceURLs": ["*"], "verbs": ["*"]},
+        ]);
+    }
+    let core = [
+        "namespaces",
+        "configmaps",
+        "secrets",
+        "services",
+        "serviceaccounts",
+        "persistentvolumeclaims",
+        "pods",
+        "pods/log",
+        "pods/exec",
+        "pods/attach",
+        "pods/portforward",
+        "pods/status",
+        "resourcequotas",
+        "limitranges",
+        "endpoints",
+        "events",
+        "replicationcontrollers",
+    ];
+    let group =
+        |name: &str, resources: &[&str]| json!({"apiGroups": [name], "resources": resources, "verbs": all});
+    rules.push(group("", &core));
+    rules.push(group("apps", &["deployments", "statefulsets", "daemonsets", "replicasets"]));
+    rules.push(group("batch", &["jobs", "cronjobs"]));
+    rules.push(group("networking.k8s.io", &["networkpolicies", "ingresses"]));
+    rules.push(group("discovery.k8s.io", &["endpointslices"]));
+    rules.push(group("policy", &["poddisruptionbudgets"]));
+    rules.push(group("autoscaling", &["horizontalpodautoscalers"]));
+    rules.push(group("rbac.authorization.k8s.io", &["roles", "rolebindings"]));
+    rules.push(group("apiextensions.k8s.io", &["customresourcedefinitions"]));
+    rules.push(group("about.k8s.io", &["clusterproperties"]));
+    rules.push(json!({"apiGroups": [""], "resources": ["persistentvolumes"], "verbs": read}));
+    rules.push(json!({"apiGroups": ["storage.k8s.io"], "resources": ["storageclasses"], "verbs": read}));
+    rules.push(json!({
+        "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"],
+        "resourceNames": ["edit", "skerry-tenant-sync"], "verbs": ["bind"],
+    }));
+    rules.push(json!({
+        "apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["skerry-tenant"], "verbs": ["impersonate"],
+    }));
+    rules.into()
+}
+
+/// Namespace, ServiceAccount, role and binding in the member.
+async fn grant(member: &Client, rights: Rights) -> Result<(), kube::Error> {
+    ensure_namespace(member, labels::SYSTEM_NAMESPACE).await?;
+    let accounts: Api<ServiceAccount> = Api::namespaced(member.clone(), labels::SYSTEM_NAMESPACE);
+    let meta = json!({"name": "skerry", "namespace": labels::SYSTEM_NAMESPACE});
+    apply::apply(&accounts, managers::INVENTORY, &typed(json!({"metadata": meta}))?).await?;
+    let roles: Api<ClusterRole> = Api::all(member.clone());
+    let role = json!({"metadata": {"name": "skerry-member"}, "rules": rules(rights)});
+    apply::apply(&roles, managers::INVENTORY, &typed(role)?).await?;
+    let bindings: Api<ClusterRoleBinding> = Api::all(member.clone());
+    let binding = json!({
+        "metadata": {"name": "skerry-member"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "skerry-member"},
+        "subjects": [{"kind": "ServiceAccount", "name": "skerry", "namespace": labels::SYSTEM_NAMESPACE}],
+    });
+    apply::apply(&bindings, managers::INVENTORY, &typed(binding)?).await?;
+    Ok(())
+}
+
+/// A token of that ServiceAccount.
+pub async fn mint(member: &Client) -> Result<String, kube::Error> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(member.clone(), labels::SYSTEM_NAMESPACE);
+    let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() };
+    let ask = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
+    let answer = accounts.create_token_request("skerry", &PostParams::default(), &ask).await?;
+    Ok(answer.status.and_then(|s| s.token).unwrap_or_default())
+}
+
+async fn ensure_namespace(client: &Client, name: &str) -> Result<(), kube::Error> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    if api.get_metadata_opt(name).await?.is_none() {
+        apply::apply(&api, managers::INVENTORY, &typed(json!({"metadata": {"name": name}}))?).await?;
+    }
+    Ok(())
+}
+
+/// Name of the stored credential.
+pub fn secret_name(member: &str) -> String {
+    format!("skerry-push-{member}")
+}
+
+async fn store_credential(
+    hub: &Client,
+    settings: &InventorySettings,
+    join: &Join,
+    address: &Address,
+    token: &str,
+) -> Result<(), kube::Error> {
+    let entry = Entry {
+        name: &join.name,
+        server: &address.server,
+        server_name: &address.server_name,
+        ca: &address.ca,
+        user: User::Token(token.to_owned()),
+        namespace: None,
+    };
+    let text = serde_yaml_ng::to_string(&entry.file()).unwrap_or_default();
+    let secret = json!({
+        "metadata": {
+            "name": secret_name(&join.name), "namespace": settings.namespace,
+            "annotations": {ISSUED: jiff::Timestamp::now().to_string()},
+        },
+        "type": SECRET_TYPE,
+        "stringData": {"kubeconfig": text},
+    });
+    let api: Api<Secret> = Api::namespaced(hub.clone(), &settings.namespace);
+    apply::apply(&api, managers::INVENTORY, &typed(secret)?).await.map(drop)
+}
+
+async fn store_member(
+    hub: &Client,
+    settings: &InventorySettings,
+    join: &Join,
+    profile: &str,
+    id: &str,
+    version: &str,
+    address: &Address,
+) -> Result<(), kube::Error> {
+    let reports: Api<ClusterReport> = Api::namespaced(hub.clone(), &settings.namespace);
+    let mut spec = json!({
+        "mode": "Push",
+        "displayName": join.name,
+        "push": {"secretRef": {"name": secret_name(&join.name), "key": "kubeconfig"}},
+    });
+    if let Some(set) = &join.cluster_set {
+        spec["clusterSet"] = set.as_str().into();
+    }
+    if !join.labels.is_empty() {
+        spec["labels"] = json!(join.labels);
+    }
+    let report = json!({"metadata": {"name": profile, "namespace": settings.namespace}, "spec": spec});
+    apply::apply(&reports, managers::CLI, &typed(report)?).await?;
+    let status = json!({"memberID": id, "verdict": "Healthy", "kubernetesVersion": version, "profileManager": settings.manager});
+    apply::apply_status(&reports, managers::INVENTORY, profile, status).await?;
+
+    let mut own = join.labels.clone();
+    if join.host {
+        own.insert(labels::ROLE.to_owned(), "host".to_owned());
+    }
+    if join.simulated {
+        own.insert(labels::SIMULATED.to_owned(), "true".to_owned());
+    }
+    let facts = Facts {
+        name: profile.to_owned(),
+        namespace: settings.namespace.clone(),
+        manager: settings.manager.clone(),
+        id: id.to_owned(),
+        display_name: join.name.clone(),
+        set: join.cluster_set.clone(),
+        member_kind: "real",
+        labels: own,
+        properties: BTreeMap::new(),
+        version: version.to_owned(),
+        server: address.server.clone(),
+        ca_bundle: address.ca.clone(),
+    };
+    let profiles: Api<ClusterProfile> = Api::namespaced(hub.clone(), &settings.namespace);
+    let stored = profiles.get_opt(profile).await?;
+    apply::apply(&profiles, managers::INVENTORY, &typed(facts.object())?).await?;
+    let says = [
+        Statement::yes(JOINED, joined::JOINED, "registered"),
+        statement(skerry_api::cluster_report::Verdict::Healthy),
+    ];
+    let status = facts.status(stored.as_ref(), &says, jiff::Timestamp::now());
+    apply::apply_status(&profiles, managers::INVENTORY, profile, status).await?;
+    Ok(())
+}
+
+/// The kind is not served there: install it, then write the pair.
+async fn install_properties(member: &Client, id: &str, join: &Join) -> Result<(), JoinError> {
+    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+    let api: Api<CustomResourceDefinition> = Api::all(member.clone());
+    let crd: CustomResourceDefinition = typed(skerry_api::crds::cluster_property())?;
+    apply::apply(&api, managers::INVENTORY, &crd).await.map_err(at("properties"))?;
+    for _ in 0..50 {
+        match properties::ensure_pair(member, id, join.cluster_set.as_deref()).await {
+            Err(failed) if error::is_not_found(&failed) => {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await
+            }
+            Err(failed) => return Err(at("properties")(failed)),
+            Ok(_) => return Ok(()),
+        }
+    }
+    Err(JoinError::Member { step: "properties", message: "the new kind is not served in time".to_owned() })
+}
+
+fn typed<K: serde::de::DeserializeOwned>(value: Value) -> Result<K, kube::Error> {
+    serde_json::from_value(value).map_err(kube::Error::SerdeError)
+}
