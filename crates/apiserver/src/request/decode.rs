@@ -52,15 +52,13 @@ pub struct Decoded {
     pub findings: Vec<Finding>,
 }
 
-/// Reads an object of any form. `types` finds a built-in type for a protobuf body.
+/// Reads an object of any form.
 pub fn object(format: Format, bytes: &[u8]) -> Result<Decoded, ApiStatus> {
     let limits = codec::Limits::default();
     let (object, findings) = match format {
         Format::Json => codec::read_json(bytes, limits).map_err(|e| e.to_status())?,
         Format::Yaml => codec::read_yaml(bytes, limits).map_err(|e| e.to_status())?,
-        Format::Protobuf => {
-            return Err(ApiStatus::unsupported_media_type("application/json, application/yaml"));
-        }
+        Format::Protobuf => (codec::proto::read_object(bytes).map_err(|e| e.to_status())?, Vec::new()),
     };
     if !object.is_object() {
         return Err(ApiStatus::bad_request(

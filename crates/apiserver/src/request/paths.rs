@@ -48,6 +48,12 @@ fn discovery(x: &Exchange<'_>, parts: &[&str]) -> Result<Response<Body>, ApiStat
         ["api", version] => discover::group_version(&catalog, "", version),
         ["apis", group] => discover::group(&catalog, group),
         ["apis", group, version] => discover::group_version(&catalog, group, version),
+        ["openapi", "v2"] => Some(discover::openapi::v2(&catalog, accept, known).ok_or_else(not_acceptable)?),
+        ["openapi", "v3"] => Some(discover::openapi::v3_index(&catalog, known)),
+        ["openapi", "v3", path @ ..] => {
+            let hash = Some(x.info.query.get("hash")).filter(|h| !h.is_empty());
+            discover::openapi::v3(&catalog, &path.join("/"), hash, known)
+        }
         _ => None,
     };
     found.map(response).ok_or_else(ApiStatus::no_such_resource)

@@ -11,8 +11,11 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
+use serde_json::Value;
+
 use crate::model::gvk::Gvk;
 use crate::model::status::ApiStatus;
+use crate::model::tables::builtin;
 
 pub use self::decode::decode;
 pub use self::encode::encode;
@@ -36,6 +39,9 @@ pub enum ProtoError {
     /// A value that cannot be one of its type.
     #[error("{0}")]
     Value(&'static str),
+    /// No built-in kind: custom ones have no protobuf form.
+    #[error("{0} has no protobuf form")]
+    NoForm(Gvk),
     /// Q6.
     #[error("nested deeper than {0}")]
     TooDeep(usize),
@@ -49,9 +55,23 @@ impl ProtoError {
     pub fn to_status(&self) -> ApiStatus {
         match self {
             Self::TooMany(_) => ApiStatus::too_large(self.to_string()),
+            Self::NoForm(_) => ApiStatus::unsupported_media_type("application/json, application/yaml"),
             _ => ApiStatus::bad_request(self.to_string()),
         }
     }
+}
+
+/// Reads a body of any built-in kind: its envelope and what is in it, with `apiVersion` and `kind`.
+pub fn read_object(bytes: &[u8]) -> Result<Value, ProtoError> {
+    let (gvk, raw) = unwrap_envelope(bytes)?;
+    let builtin = builtin();
+    let root = builtin.root_of(&gvk).ok_or_else(|| ProtoError::NoForm(gvk.clone()))?;
+    let mut object = decode(&builtin.schema, root, raw)?;
+    if let Value::Object(members) = &mut object {
+        members.insert("apiVersion".into(), gvk.api_version().into());
+        members.insert("kind".into(), (&*gvk.kind).into());
+    }
+    Ok(object)
 }
 
 /// The kind an envelope names, and the message in it.

@@ -1,12 +1,11 @@
 use base64::Engine;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use super::*;
 use crate::codec::check_known;
 use crate::model::schema::{Schema, Ty, TypeDef, TypeId, Zero};
-use crate::model::tables::builtin;
 
 /// Makes objects of a type in their stored form.
 struct Maker<'a> {
@@ -38,7 +37,7 @@ impl Maker<'_> {
 
     fn either(&mut self, def: &TypeDef, form: special::Either, depth: u32) -> Option<Value> {
         let id = self.schema.by_name(&def.name)?;
-        let mut one = |maker: &mut Self| {
+        let one = |maker: &mut Self| {
             if depth == 0 { json!({"type": "string"}) } else { maker.object(id, depth - 1) }
         };
         let first = self.rng.random_bool(0.5);
@@ -120,7 +119,7 @@ fn truncated_messages_are_refused() {
     }
 }
 
-/// AS-10: unknown fields are dropped. AS-27: a broken envelope is refused.
+/// AS-10: unknown fields are dropped. AS-27: a broken envelope is refused, a custom kind has no protobuf form.
 #[test]
 fn envelopes_and_unknown_fields() {
     let schema = &builtin().schema;
@@ -132,6 +131,13 @@ fn envelopes_and_unknown_fields() {
     let bytes = wrap_envelope(&gvk, &raw);
     let (named, inner) = unwrap_envelope(&bytes).unwrap();
     assert_eq!((named, decode(schema, id, inner).unwrap()), (gvk, object));
+    let whole =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": "v"}});
+    assert_eq!(read_object(&bytes).unwrap(), whole);
+    let options = wrap_envelope(&Gvk::new("apps", "v1", "DeleteOptions"), b"\x08\x05");
+    assert_eq!(read_object(&options).unwrap()["gracePeriodSeconds"], 5);
+    let custom = wrap_envelope(&Gvk::new("example.com", "v1", "Foo"), b"");
+    assert_eq!(read_object(&custom).unwrap_err().to_status().code, 415);
     assert_eq!(unwrap_envelope(b"{}").unwrap_err(), ProtoError::NoPrefix);
     let error = unwrap_envelope(&bytes[..bytes.len() - 3]).unwrap_err();
     assert_eq!(error.to_status().code, 400);

@@ -31,7 +31,12 @@ pub(super) fn load(texts: &[(&'static str, &'static str)]) -> Result<Builtin, Ta
         (group, version)
     };
     rows.sort_by_key(order);
-    Ok(Builtin { schema, catalog: Arc::new(Catalog::new(rows, groups)) })
+    let kinds = roots.iter().filter_map(|(kind, id)| {
+        let (api_version, kind) = kind.rsplit_once('.')?;
+        Some((Gvk::from_api_version(api_version, kind), *id))
+    });
+    let kinds = kinds.collect();
+    Ok(Builtin { kinds, schema, catalog: Arc::new(Catalog::new(rows, groups)) })
 }
 
 /// Groups that still have a resource once the absent kinds are gone.

@@ -10,11 +10,13 @@ mod parse;
 #[path = "../../../schemas/1.36/index.rs"]
 mod index;
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 pub use self::parse::{FieldLine, ResourceLine, TableFile, TypeLine};
 use super::catalog::Catalog;
-use super::schema::Schema;
+use super::gvk::Gvk;
+use super::schema::{Schema, TypeId};
 
 /// A line of a table that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +46,19 @@ pub struct Builtin {
     pub schema: Arc<Schema>,
     /// Rows of discovery.
     pub catalog: Arc<Catalog>,
+    kinds: HashMap<Gvk, TypeId>,
+}
+
+impl Builtin {
+    /// The type of a built-in kind: of resources and lists, of subresource bodies as `Scale`, and of
+    /// the kinds every group version has, as `DeleteOptions`.
+    pub fn root_of(&self, gvk: &Gvk) -> Option<TypeId> {
+        let common = matches!(&*gvk.kind, "DeleteOptions" | "WatchEvent" | "Status");
+        if common {
+            return self.schema.by_name(&format!("meta/v1.{}", gvk.kind));
+        }
+        self.kinds.get(gvk).copied()
+    }
 }
 
 static BUILTIN: LazyLock<Builtin> =
