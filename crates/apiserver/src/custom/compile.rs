@@ -63,7 +63,10 @@ pub struct CustomVersion {
     pub schema: Arc<Schema>,
     /// Type of the whole object in `schema`.
     pub root: TypeId,
+    /// What is stored is what is answered: one version, and no defaults that a reader might have to fill in.
+    pub reads_as_stored: bool,
     columns: Vec<Column>,
+    home: Weak<CompiledCrd>,
 }
 
 static SHARED: LazyLock<Mutex<HashMap<[u8; 32], Weak<CompiledCrd>>>> = LazyLock::new(Mutex::default);
@@ -75,7 +78,8 @@ pub fn compile(crd: &Value) -> Arc<CompiledCrd> {
     if let Some(found) = SHARED.lock().get(&key).and_then(Weak::upgrade) {
         return found;
     }
-    let compiled = Arc::new(CompiledCrd::new(&Definition::parse(crd)));
+    let def = Definition::parse(crd);
+    let compiled = Arc::new_cyclic(|home| CompiledCrd::new(&def, home));
     let mut shared = SHARED.lock();
     if let Some(found) = shared.get(&key).and_then(Weak::upgrade) {
         return found;
@@ -91,8 +95,8 @@ pub fn shared_count() -> usize {
 }
 
 impl CompiledCrd {
-    fn new(def: &Definition) -> Self {
-        let versions = def.versions.iter().map(|v| Arc::new(CustomVersion::new(def, v))).collect();
+    fn new(def: &Definition, home: &Weak<Self>) -> Self {
+        let versions = def.versions.iter().map(|v| Arc::new(CustomVersion::new(def, v, home))).collect();
         Self {
             group: def.group.as_str().into(),
             names: def.names.clone(),
@@ -157,7 +161,7 @@ impl CompiledCrd {
 }
 
 impl CustomVersion {
-    fn new(def: &Definition, version: &Version) -> Self {
+    fn new(def: &Definition, version: &Version, home: &Weak<CompiledCrd>) -> Self {
         let gvk = Gvk::new(&def.group, &version.name, &def.names.kind);
         let (schema, root) = arena::build(version.schema.as_ref());
         let deprecation = version.deprecated.then(|| match &version.deprecation_warning {
@@ -179,9 +183,24 @@ impl CustomVersion {
             node: version.schema.clone(),
             schema: Arc::new(schema),
             root,
+            reads_as_stored: def.versions.len() == 1
+                && !version.schema.as_ref().is_some_and(|s| s.any(&mut |n| n.default.is_some())),
             columns: columns(version),
+            home: home.clone(),
             gvk,
         }
+    }
+
+    /// The version of the same definition that objects are stored in, if it is another.
+    pub(super) fn storage_version(&self) -> Option<Arc<CustomVersion>> {
+        let home = self.home.upgrade().filter(|_| !self.storage)?;
+        home.versions.get(home.storage).cloned()
+    }
+
+    /// The version of the same definition with that `apiVersion`, if it is another.
+    pub(super) fn sibling(&self, api_version: &str) -> Option<Arc<CustomVersion>> {
+        let version = api_version.rsplit('/').next().filter(|v| *v != &*self.gvk.version)?;
+        self.home.upgrade()?.version(version).cloned()
     }
 
     fn subresources(&self) -> Vec<Subresource> {

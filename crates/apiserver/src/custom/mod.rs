@@ -42,5 +42,7 @@ pub use conditions::{
 };
 pub use definition::{CLEANUP, Definition, Names, Scale, condition};
 pub use node::Node;
-pub use object::{Malformed, convert, default, prune, settle, validate, validate_status, warnings};
+pub use object::{
+    Malformed, convert, default, from_storage, prune, settle, to_storage, validate, validate_status, warnings,
+};
 pub use publish::{list_schema, model_name, published_schema};

@@ -104,6 +104,21 @@ pub fn convert(object: &mut Value, to: &CustomVersion) -> Result<(), Malformed> 
     prune(to, object).map(drop)
 }
 
+/// Turns a finished object into what is stored.
+pub fn to_storage(version: &CustomVersion, object: &mut Value) -> Result<(), Malformed> {
+    version.storage_version().map_or(Ok(()), |storage| convert(object, &storage))
+}
+
+/// Turns what is stored, in whichever version, into this version. What the definition has come to know since it was
+/// written is filled in, what it has forgotten goes.
+pub fn from_storage(version: &CustomVersion, object: &mut Value) -> Result<(), Malformed> {
+    let sibling = object["apiVersion"].as_str().and_then(|v| version.sibling(v));
+    let stored = sibling.as_deref().unwrap_or(version);
+    prune(stored, object)?;
+    default(stored, object);
+    convert(object, version)
+}
+
 /// Numbers as they are when they have been written and read again: whole ones have no fraction.
 pub fn settle(value: &mut Value) {
     match value {

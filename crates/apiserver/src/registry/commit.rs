@@ -19,7 +19,10 @@ pub enum Refused {
 
 /// The write that stores `object`, in the storage version.
 pub fn put(call: &Call<'_>, key: Key, object: Value, expect: Expect) -> Result<Write, ApiStatus> {
-    let storage = to_version(&call.resource, object, &call.resource.storage);
+    let mut storage = to_version(&call.resource, object, &call.resource.storage);
+    if call.resource.custom.is_some() {
+        crate::custom::settle(&mut storage);
+    }
     let size = serde_json::to_vec(&storage).map_err(ApiStatus::internal)?.len();
     let limit = usize::try_from(call.tenant.limits().object_bytes).unwrap_or(usize::MAX);
     if size > limit {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::custom;
 use crate::kinds;
 use crate::model::gvk::Gvk;
 use crate::model::object::Object;
@@ -11,13 +12,19 @@ use crate::store::{Index, NsName, Record};
 
 /// The object in the row's version.
 pub fn view(resource: &Resource, record: &Record) -> Value {
-    let tree = record.tree();
+    let mut tree = record.tree();
+    if let Some(custom) = &resource.custom {
+        // What was stored has passed this once; should it no longer be readable, it is shown as it is.
+        if custom::from_storage(custom, &mut tree).is_err() {
+            tree = record.tree();
+        }
+    }
     to_version(resource, tree, &resource.gvk)
 }
 
 /// Whether the stored bytes already are in the row's version.
 pub fn is_stored_version(resource: &Resource) -> bool {
-    resource.gvk == resource.storage
+    resource.gvk == resource.storage && resource.custom.as_ref().is_none_or(|custom| custom.reads_as_stored)
 }
 
 /// Brings an object into another served version of its kind.
@@ -25,8 +32,10 @@ pub fn to_version(resource: &Resource, mut object: Value, to: &Gvk) -> Value {
     if object.text(&["apiVersion"]) == to.api_version() {
         return object;
     }
-    if resource.custom.is_none() {
-        object = kinds::convert(object, to);
+    match &resource.custom {
+        None => object = kinds::convert(object, to),
+        // Metadata has been judged, and nothing else can stand in the way.
+        Some(custom) => drop(custom::to_storage(custom, &mut object)),
     }
     object.put(&["apiVersion"], to.api_version());
     object.put(&["kind"], &*to.kind);

@@ -57,6 +57,9 @@ pub async fn resource(
     if !stream_of_pod && !verbs.iter().any(|v| &**v == verb) {
         return Err(ApiStatus::method_not_allowed(call.subject(&call.target.name), verb));
     }
+    if let Some(deprecation) = resource.custom.as_ref().and_then(|custom| custom.deprecation.as_deref()) {
+        call.warnings.add(deprecation);
+    }
     if resource.namespaced && call.target.namespace.is_empty() && !matches!(verb, "list" | "watch") {
         return Err(ApiStatus::method_not_allowed_here());
     }

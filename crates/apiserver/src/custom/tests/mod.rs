@@ -1,6 +1,7 @@
 //! The engine against real definitions and recorded answers.
 
 mod golden;
+mod versions;
 
 use std::path::PathBuf;
 
