@@ -99,6 +99,24 @@ impl BaseImages {
         }
     }
 
+    /// Endpoints and EndpointSlice of `default/kubernetes` for a specification, each with its path.
+    pub fn endpoints_of(&self, spec: &TenantSpec) -> Vec<(String, Value)> {
+        let to = &spec.kubernetes_service;
+        let variant =
+            self.variant(spec.role, &spec.service_cidrs, spec.kubernetes_ip(), &to.addresses, to.port);
+        let path = |object: &Value| match object["kind"].as_str() {
+            Some("Endpoints") => Some("/api/v1/namespaces/default/endpoints/kubernetes"),
+            Some("EndpointSlice") => {
+                Some("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes")
+            }
+            _ => None,
+        };
+        core::kubernetes_service(&variant)
+            .into_iter()
+            .filter_map(|object| Some((path(&object)?.to_owned(), object)))
+            .collect()
+    }
+
     fn image(&self, variant: Variant) -> Arc<BaseImage> {
         let mut made = self.made.lock();
         if let Some(image) = made.get(&variant) {

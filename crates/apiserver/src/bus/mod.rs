@@ -1,5 +1,7 @@
-//! The in-process client and touch notices.
+//! The in-process clients and touch notices.
 
+mod client;
 mod local;
 
+pub use client::client;
 pub use local::{Local, Patch};

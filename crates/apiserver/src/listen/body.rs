@@ -1,6 +1,6 @@
 //! The one body type of requests and responses inside the process.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 
@@ -20,6 +20,31 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
 /// A body without bytes.
 pub fn empty() -> Body {
     full(Bytes::new())
+}
+
+/// A body could not be read whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// It is longer than allowed.
+    #[error("longer than allowed")]
+    TooLarge,
+    /// It ended in an error.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// Reads a body of at most `max` bytes.
+pub async fn read(mut body: Body, max: usize) -> Result<Bytes, ReadError> {
+    let mut out = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| ReadError::Broken(error.to_string()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if out.len() + data.len() > max {
+            return Err(ReadError::TooLarge);
+        }
+        out.extend_from_slice(&data);
+    }
+    Ok(out.freeze())
 }
 
 /// A JSON answer.

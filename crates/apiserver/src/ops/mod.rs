@@ -1,7 +1,11 @@
-//! Health, metrics, the admin API.
+//! Health, metrics, the admin API and the watch over all tenants.
 
+mod admin;
 mod health;
 mod metrics;
+mod process;
+mod wildcard;
 
 pub use health::{process_health, tenant_health};
 pub use metrics::{Metrics, tenant_metrics};
+pub(crate) use process::{is_public, probe, process};

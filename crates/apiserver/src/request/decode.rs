@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
 use crate::codec::{self, Finding, Format};
 use crate::listen::Body;
+use crate::listen::body::{self, ReadError};
 use crate::model::status::ApiStatus;
 
 /// Q4.
@@ -20,11 +20,12 @@ pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiStatus> {
         return Err(ApiStatus::unsupported_media_type(BODY_TYPES));
     }
     let too_large = || ApiStatus::too_large(format!("Request entity too large: limit is {BODY_MAX}"));
-    match Limited::new(body, BODY_MAX).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(error) => Err(ApiStatus::bad_request(format!("the request body could not be read: {error}"))),
-    }
+    body::read(body, BODY_MAX).await.map_err(|error| match error {
+        ReadError::TooLarge => too_large(),
+        ReadError::Broken(_) => {
+            ApiStatus::bad_request(format!("the request body could not be read: {error}"))
+        }
+    })
 }
 
 /// Media type of the body, without parameters.

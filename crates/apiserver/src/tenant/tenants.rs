@@ -8,7 +8,8 @@ use parking_lot::RwLock;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{Tenant, TenantId};
+use super::names::HostNames;
+use super::{Tenant, TenantId, process_id};
 use crate::config::{Role, SpecChange, TenantDefaults, TenantSpec};
 use crate::identity::{KeysError, PkiError, TenantKeys};
 use crate::model::clock;
@@ -79,7 +80,7 @@ pub struct Tenants {
     layers: Box<Layers>,
     defaults: TenantDefaults,
     slots: RwLock<HashMap<TenantId, Slot>>,
-    hosts: RwLock<HashMap<String, TenantId>>,
+    names: Arc<HostNames>,
 }
 
 /// A call about a tenant did not succeed.
@@ -128,17 +129,15 @@ impl Tenants {
     /// Of a store; its tenants are known at once and opened when asked for. `url` is the address under which path
     /// addresses begin, as `https://127.0.0.1:8443`.
     pub fn new(db: Arc<Db>, url: String, layers: Box<Layers>, defaults: TenantDefaults) -> Self {
-        let (mut slots, mut hosts) = (HashMap::new(), HashMap::new());
-        for head in db.tenants() {
+        let mut slots = HashMap::new();
+        let names = Arc::new(HostNames::default());
+        for head in db.tenants().into_iter().filter(|head| head.id != process_id()) {
             let slot = if head.dropping { Slot::Deleting } else { Slot::Stored };
             slots.insert(head.id, slot);
             let stored: Value = serde_json::from_slice(&head.head).unwrap_or_default();
-            for name in stored["spec"]["hostNames"].as_array().into_iter().flatten().filter_map(Value::as_str)
-            {
-                hosts.insert(name.to_owned(), head.id);
-            }
+            names.set_stored(head.id, &stored["spec"]);
         }
-        Self { db, url, layers, defaults, slots: RwLock::new(slots), hosts: RwLock::new(hosts) }
+        Self { db, url, layers, defaults, slots: RwLock::new(slots), names }
     }
 
     /// The path address of a tenant, which is the issuer of its tokens.
@@ -191,7 +190,12 @@ impl Tenants {
 
     /// The tenant a host name belongs to.
     pub fn of_host(&self, name: &str) -> Option<TenantId> {
-        self.hosts.read().get(name).copied()
+        self.names.of_host(name)
+    }
+
+    /// Names of tenants, for whoever chooses certificates.
+    pub fn names(&self) -> Arc<HostNames> {
+        self.names.clone()
     }
 
     /// The tenant for a request; opens a stored one, waits for one that is coming.
@@ -279,7 +283,7 @@ impl Tenants {
             let stored: Value = serde_json::from_slice(&head.head).unwrap_or_default();
             stored["spec"]["role"] != Role::Hub.as_str()
         });
-        for head in heads.into_iter().filter(|head| !head.dropping) {
+        for head in heads.into_iter().filter(|head| !head.dropping && head.id != process_id()) {
             let _noted = self.open(head.id).await;
         }
     }
@@ -311,20 +315,12 @@ impl Tenants {
         };
         let layer = (self.layers)(&spec, &keys, &created);
         let store = self.db.create_tenant(new, layer, limits_of(&spec)).await?;
-        self.name_hosts(&spec);
+        self.names.set(&spec);
         Ok(Arc::new(Tenant::new(spec, keys, created, store)))
     }
 
     fn check_hosts(&self, spec: &TenantSpec) -> Result<(), TenantsError> {
-        let hosts = self.hosts.read();
-        let taken = spec.host_names.iter().find(|name| hosts.get(*name).is_some_and(|id| *id != spec.id));
-        taken.map_or(Ok(()), |name| Err(TenantsError::HostTaken(name.clone())))
-    }
-
-    fn name_hosts(&self, spec: &TenantSpec) {
-        let mut hosts = self.hosts.write();
-        hosts.retain(|_, id| *id != spec.id);
-        hosts.extend(spec.host_names.iter().map(|name| (name.clone(), spec.id)));
+        self.names.taken(spec).map_or(Ok(()), |name| Err(TenantsError::HostTaken(name)))
     }
 
     /// Makes a tenant, or takes its changed specification. Gives whether it is new.
@@ -342,7 +338,7 @@ impl Tenants {
             self.check_hosts(&spec)?;
             self.db.update_head(spec.id, head_of(&spec, tenant.keys(), tenant.created())).await?;
             tenant.store.set_limits(limits_of(&spec));
-            self.name_hosts(&spec);
+            self.names.set(&spec);
             tenant.set_spec(spec);
         }
         Ok((tenant, false))
@@ -354,7 +350,7 @@ impl Tenants {
             return Err(TenantError::Unknown(id).into());
         }
         self.settle(id, Some(Slot::Deleting));
-        self.hosts.write().retain(|_, of| *of != id);
+        self.names.remove(id);
         let remaining = self.db.drop_tenant(id).await?.0;
         if remaining == 0 {
             self.settle(id, None);

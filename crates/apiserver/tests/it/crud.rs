@@ -27,7 +27,7 @@ async fn an_object_lives_its_life() {
     let stale = w.api.update(&path, &made).await.unwrap_err();
     assert_eq!((stale.code, stale.message.contains("the object has been modified")), (409, true));
     let list = w.get(MAPS).await.unwrap();
-    assert_eq!((list["kind"].as_str(), list["items"].as_array().unwrap().len()), (Some("ConfigMapList"), 1));
+    assert_eq!((list["kind"].as_str(), list["items"].as_array().unwrap().len()), (Some("ConfigMapList"), 2));
     let gone = w.api.delete(&path, &json!({"kind": "DeleteOptions", "apiVersion": "v1"})).await.unwrap();
     assert_eq!(gone["status"], "Success");
     assert_eq!(w.get(&path).await.unwrap_err().code, 404);
@@ -103,9 +103,10 @@ async fn a_service_has_its_address_in_the_first_read() {
     let ip = made["spec"]["clusterIP"].as_str().unwrap();
     assert!(ip.starts_with("10."), "{ip}");
     let addresses = "/apis/networking.k8s.io/v1/ipaddresses";
-    assert_eq!(w.get(addresses).await.unwrap()["items"][0]["metadata"]["name"], ip);
+    let held = format!("{addresses}/{ip}");
+    assert_eq!(w.get(&held).await.unwrap()["metadata"]["name"], ip);
     w.api.delete(&format!("{path}/s"), &json!({})).await.unwrap();
-    assert_eq!(w.get(addresses).await.unwrap()["items"].as_array().unwrap().len(), 0);
+    assert_eq!(w.get(&held).await.unwrap_err().code, 404);
 }
 
 #[tokio::test]
@@ -153,7 +154,7 @@ async fn pages_hold_one_version() {
             break;
         }
     }
-    assert_eq!(seen.len(), 25);
+    assert_eq!(seen.iter().filter(|name| name.starts_with('m')).count(), 25);
 }
 
 #[tokio::test]
