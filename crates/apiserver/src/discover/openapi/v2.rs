@@ -14,8 +14,10 @@ use crate::custom as publish;
 use crate::discover::Answer;
 use crate::model::catalog::Catalog;
 
-const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
-const PROTOBUF_OLD: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// The type answers carry: Go's parser refuses the `@` of the other spelling.
+const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// The spelling most clients ask with.
+const PROTOBUF_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
 /// The built-in document: what stands before the paths of CRDs, between those and their definitions, after.
 struct Shared {
@@ -94,8 +96,7 @@ fn content_type(accept: &str) -> Option<&'static str> {
     }
     accept.split(',').find_map(|entry| match entry.split(';').next().unwrap_or_default().trim() {
         "application/json" | "*/*" | "application/*" => Some("application/json"),
-        PROTOBUF => Some(PROTOBUF),
-        PROTOBUF_OLD => Some(PROTOBUF_OLD),
+        PROTOBUF | PROTOBUF_ASKED => Some(PROTOBUF),
         _ => None,
     })
 }
