@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use super::queue::{Item, Queue};
 use super::{Controller, Ctx, Failed, Next, View};
 use crate::bus::Local;
-use crate::identity::Identity;
 use crate::listen::Server;
 use crate::store::{Notice, Touch, Touches};
 use crate::tenant::{Tenant, TenantId};
@@ -104,7 +103,7 @@ impl Dispatcher {
             };
             let controller = self.controller.clone();
             let name = controller.name();
-            let api = Local::new(self.server.clone(), tenant.clone(), Identity::controller(name), name);
+            let api = Local::new(self.server.clone(), tenant.clone(), controller.identity(), name);
             self.passes.spawn(async move {
                 let ctx = Ctx { view: View::new(tenant), api };
                 let result = controller.reconcile(ctx, item.1.clone()).await;

@@ -2,9 +2,12 @@
 //! objects changed, queues keys, and calls the controller, which looks at a snapshot and writes through the ordinary
 //! request path as its own ServiceAccount (C1, C2). An idle tenant costs nothing.
 
+pub mod core;
 mod dispatch;
+pub mod network;
 mod queue;
 mod view;
+pub mod workload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +18,7 @@ pub use dispatch::{Dispatcher, start};
 pub use view::View;
 
 use crate::bus::Local;
+use crate::identity::Identity;
 use crate::model::gvk::ResourceId;
 use crate::model::status::ApiStatus;
 use crate::store::{Change, NsName};
@@ -52,6 +56,10 @@ impl From<ApiStatus> for Failed {
 pub trait Controller: Send + Sync + 'static {
     /// Name of its ServiceAccount in kube-system, and of the manager its writes are booked to.
     fn name(&self) -> &'static str;
+    /// Who it writes as: its ServiceAccount, unless it is a part of the server itself.
+    fn identity(&self) -> Identity {
+        Identity::controller(self.name())
+    }
     /// Resources whose changes concern it. Empty: all.
     fn watches(&self) -> &[&'static str];
     /// Keys to look at because of a change.
@@ -64,5 +72,16 @@ pub trait Controller: Send + Sync + 'static {
 
 /// Every controller of a server.
 pub fn all() -> Vec<Arc<dyn Controller>> {
-    Vec::new()
+    vec![
+        Arc::new(core::namespace::Namespaces),
+        Arc::new(core::garbage::Garbage),
+        Arc::new(core::account::ServiceAccounts),
+        Arc::new(core::account::RootCa),
+        Arc::new(core::aggregation::Aggregation),
+        Arc::new(core::definition::Definitions),
+        Arc::new(workload::deployment::Deployments),
+        Arc::new(workload::replicaset::ReplicaSets),
+        Arc::new(network::endpoints::Endpoints),
+        Arc::new(network::endpoints::Slices),
+    ]
 }

@@ -1,0 +1,7 @@
+//! Controllers every tenant has: namespaces, service accounts, root CA, garbage, roles, definitions.
+
+pub mod account;
+pub mod aggregation;
+pub mod definition;
+pub mod garbage;
+pub mod namespace;

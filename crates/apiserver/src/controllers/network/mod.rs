@@ -1,0 +1,3 @@
+//! Controllers of Services: Endpoints and EndpointSlices.
+
+pub mod endpoints;

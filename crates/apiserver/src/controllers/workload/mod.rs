@@ -1,0 +1,8 @@
+//! Controllers of workloads: Deployments and ReplicaSets.
+
+pub mod deployment;
+mod plan;
+pub mod pods;
+pub mod replicaset;
+mod revision;
+mod status;
