@@ -23,6 +23,10 @@ pub struct StoreConfig {
     pub tenant_hard_bytes: usize,
     /// Bytes of the durable log of a shard, and of what it keeps for wildcard watches.
     pub shard_bytes: usize,
+    /// Bytes that wait in the journal before they are brought into the tables.
+    pub tables_bytes: usize,
+    /// How long they wait at most.
+    pub tables_after: Duration,
     /// How often history is looked through while nothing is written.
     pub sweep: Duration,
     /// Intents that may wait per tenant.
@@ -48,6 +52,8 @@ impl Default for StoreConfig {
             max_age: Duration::from_secs(300),
             tenant_hard_bytes: 32 << 20,
             shard_bytes: 256 << 20,
+            tables_bytes: 4 << 20,
+            tables_after: Duration::from_millis(500),
             sweep: Duration::from_secs(10),
             tenant_queue: 256,
             shard_queue: 4096,

@@ -1,77 +1,107 @@
-//! The redb backend: one file per shard (K3, K13, K15).
+//! The redb backend: per shard a file of tables and a journal before it (K3, K13, K15).
 //!
-//! | table | key | value |
-//! |---|---|---|
-//! | `heads` | id | flags and the server's record |
-//! | `heads` | id ‖ group/resource | RV of the last write to the resource |
-//! | `objects` | id ‖ group/resource ‖ 0 ‖ ns/name | index and body |
-//! | `log` | seq | what was before a write |
-//! | `meta` | name | format, epoch, number of shards, seq up to which the log was trimmed |
+//! A batch is durable when its frame is in the journal: one write and one sync. The tables take frames in when
+//! there are enough of them, in one transaction that also says which frame was the last; a start takes in what
+//! they lack. What is not in the tables yet is in the journal, so nothing is read from tables before that.
 
+mod journal;
+mod tables;
 mod value;
 mod wire;
 
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind::{QuotaExceeded, StorageFull};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use parking_lot::RwLock;
-use rand::Rng;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use parking_lot::{Condvar, Mutex, RwLock};
+use redb::Database;
 
-use self::value::{Damage, FORMAT};
-use super::backend::{Batch, HeadRow, LogRow, Position, Remaining, Store, StoreFault, StoredHead};
+pub(super) use self::journal::Medium;
+use self::journal::{AppendError, Frame, Journal, Rows, Target};
+pub(super) use self::tables::Refusal;
+#[cfg(test)]
+pub(super) use self::tables::tamper;
+use self::tables::{Progress, Trouble};
+use self::value::FORMAT;
+use super::backend::{Batch, LogRow, Position, Remaining, Store, StoreFault, StoredHead};
 use super::config::StoreConfig;
 use super::db::{Db, OpenError};
 use super::key::Key;
 use super::record::Record;
 use super::table::Slot;
-use crate::model::gvk::ResourceId;
 use crate::tenant::TenantId;
-
-type Bytes = &'static [u8];
-
-const HEADS: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new("heads");
-const OBJECTS: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new("objects");
-const LOG: TableDefinition<'_, u64, Bytes> = TableDefinition::new("log");
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// Tenants in use are in memory: the file's pages need no great cache beside them.
 const CACHE: usize = 16 << 20;
+/// The journal grows to this before writers wait for the tables.
+const JOURNAL_MOST: u64 = 64 << 20;
+/// How often tables that have no room are tried again.
+const RETRY: Duration = Duration::from_millis(250);
 
-const ID_LEN: usize = 12;
+/// How the tables are opened: at start, and again after a full disk.
+pub(super) type Opener = Box<dyn Fn() -> Result<Database, redb::DatabaseError> + Send + Sync>;
 
-/// How the file is opened: at start, and again after a full disk.
-type Opener = Box<dyn Fn() -> Result<Database, redb::DatabaseError> + Send + Sync>;
-
-/// One file.
-pub(super) struct RedbStore {
-    opener: Opener,
-    /// `None` while it could not be opened anew.
-    db: RwLock<Option<Database>>,
-    path: PathBuf,
-    /// The last error was a full disk: redb refuses everything until it is opened anew.
-    full: AtomicBool,
+/// What a shard is kept in.
+pub(super) struct Files {
+    pub tables: Opener,
+    pub journal: [Box<dyn Medium>; 2],
+    /// The tables' file, where their size is looked up.
+    pub path: PathBuf,
 }
 
-/// Why a file could not be opened at start.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    Newer(u32),
-    Shards(usize),
-    Other(String),
+struct State {
+    journal: Journal,
+    /// Frames of the active half of the journal.
+    pending: Vec<Frame>,
+    pending_bytes: usize,
+    since: Instant,
+    /// Frames of the other half, on their way into the tables.
+    frozen: Arc<Vec<Frame>>,
+    /// Tenants of which the tables lack something.
+    touched: HashSet<TenantId>,
+    /// The last frame and how far the shard is with it.
+    number: u64,
+    seq: u64,
+    closing: bool,
+    /// The tables could not take frames in.
+    fault: Option<StoreFault>,
+}
+
+struct Inner {
+    opener: Opener,
+    path: PathBuf,
+    config: StoreConfig,
+    epoch: u64,
+    /// `None` while they could not be opened anew.
+    tables: RwLock<Option<Database>>,
+    state: Mutex<State>,
+    /// Frames came, or the store closes.
+    came: Condvar,
+    /// Frames are in the tables.
+    applied: Condvar,
+    /// One at a time brings frames into the tables.
+    applying: Mutex<()>,
+}
+
+/// The data of one shard.
+pub(super) struct RedbStore {
+    inner: Arc<Inner>,
+    applier: Option<JoinHandle<()>>,
 }
 
 impl Db {
-    /// A store in files of a folder, one per shard. The number of shards is fixed at the first start.
+    /// A store in files of a folder. The number of shards is fixed at the first start.
     pub fn redb(folder: &Path, shards: usize, config: StoreConfig) -> Result<Self, OpenError> {
         let failed = |shard, reason: String| OpenError::Shard { shard, reason };
         std::fs::create_dir_all(folder).map_err(|error| failed(0, error.to_string()))?;
         let mut stores: Vec<Box<dyn Store>> = Vec::new();
         for number in 0..shards {
-            let path = folder.join(format!("shard-{number}.redb"));
-            let file = path.clone();
-            let opener = Box::new(move || Database::builder().set_cache_size(CACHE).create(&file));
-            let store = RedbStore::open(opener, path, shards).map_err(|refusal| match refusal {
+            let files = files(folder, number).map_err(|error| failed(number, error.to_string()))?;
+            let store = RedbStore::open(files, shards, config.clone()).map_err(|refusal| match refusal {
                 Refusal::Newer(found) => OpenError::Newer { found, known: FORMAT },
                 Refusal::Shards(found) => OpenError::Shards { found, asked: shards },
                 Refusal::Other(reason) => failed(number, reason),
@@ -79,258 +109,298 @@ impl Db {
             stores.push(Box::new(store));
         }
         // The names of new files must be durable, too.
-        let named = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+        let named = File::open(folder).and_then(|folder| folder.sync_all());
         named.map_err(|error| failed(0, error.to_string()))?;
         Self::with_stores(stores, config)
     }
 }
 
-impl RedbStore {
-    pub(super) fn open(opener: Opener, path: PathBuf, shards: usize) -> Result<Self, Refusal> {
-        let db = opener().map_err(|error| Refusal::Other(error.to_string()))?;
-        prepare(&db, shards)?;
-        Ok(Self { opener, db: RwLock::new(Some(db)), path, full: AtomicBool::new(false) })
-    }
-
-    fn read<T>(
-        &self,
-        read: impl FnOnce(&redb::ReadTransaction) -> Result<T, StoreFault>,
-    ) -> Result<T, StoreFault> {
-        let db = self.db.read();
-        let db = db.as_ref().ok_or(StoreFault::Full)?;
-        read(&db.begin_read().map_err(|error| self.fault(error))?)
-    }
-
-    fn write<T>(
-        &self,
-        write: impl FnOnce(&redb::WriteTransaction) -> Result<T, redb::Error>,
-    ) -> Result<T, StoreFault> {
-        let db = self.db.read();
-        let db = db.as_ref().ok_or(StoreFault::Full)?;
-        let transaction = db.begin_write().map_err(|error| self.fault(error))?;
-        let outcome = write(&transaction).map_err(|error| self.fault(error))?;
-        transaction.commit().map_err(|error| self.fault(error))?;
-        Ok(outcome)
-    }
-
-    fn fault(&self, error: impl Into<redb::Error>) -> StoreFault {
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        match error.into() {
-            redb::Error::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded) => {
-                self.full.store(true, Ordering::Relaxed);
-                StoreFault::Full
-            }
-            redb::Error::PreviousIo if self.full.load(Ordering::Relaxed) => StoreFault::Full,
-            error => StoreFault::Failed(error.to_string()),
-        }
-    }
-}
-
-/// Writes what a new file begins with, or checks what an old one says of itself.
-fn prepare(db: &Database, shards: usize) -> Result<(), Refusal> {
-    let other = |error: redb::Error| Refusal::Other(error.to_string());
-    let transaction = db.begin_write().map_err(|error| other(error.into()))?;
-    {
-        let mut meta = transaction.open_table(META).map_err(|error| other(error.into()))?;
-        let get = |name| meta.get(name).map(|value| value.map(|value| value.value()));
-        let format = get("format").map_err(|error| other(error.into()))?;
-        let found = get("shards").map_err(|error| other(error.into()))?;
-        match format.map(|format| u32::try_from(format).unwrap_or(u32::MAX)) {
-            Some(format) if format > FORMAT => return Err(Refusal::Newer(format)),
-            Some(_) => {
-                let found = usize::try_from(found.unwrap_or_default()).unwrap_or_default();
-                return if found == shards { Ok(()) } else { Err(Refusal::Shards(found)) };
-            }
-            None => {}
-        }
-        let epoch = u64::from(rand::rng().random::<u32>());
-        let begin = [("format", u64::from(FORMAT)), ("shards", shards as u64), ("epoch", epoch), ("seq", 0)];
-        for (name, value) in begin {
-            meta.insert(name, value).map_err(|error| other(error.into()))?;
-        }
-        transaction.open_table(HEADS).map_err(|error| other(error.into()))?;
-        transaction.open_table(OBJECTS).map_err(|error| other(error.into()))?;
-        transaction.open_table(LOG).map_err(|error| other(error.into()))?;
-    }
-    transaction.commit().map_err(|error| other(error.into()))
-}
-
-/// Every key of a tenant lies between these.
-fn bounds(tenant: TenantId) -> (Vec<u8>, Vec<u8>) {
-    (tenant.as_bytes().to_vec(), [&tenant.as_bytes()[..], &[0xff]].concat())
-}
-
-fn corrupt(tenant: TenantId, what: &str, damage: &Damage) -> StoreFault {
-    StoreFault::Corrupt { tenant, detail: format!("{what}: {damage}") }
-}
-
-fn read_head(id: TenantId, value: &[u8]) -> StoredHead {
-    let (row, failed) = match value::read_head(id, value) {
-        Ok(row) => (row, None),
-        Err(damage) => {
-            let row = HeadRow { id, head: Vec::new().into(), in_wildcard: false, dropping: false };
-            (row, Some(corrupt(id, "its record", &damage).to_string()))
-        }
+fn files(folder: &Path, shard: usize) -> std::io::Result<Files> {
+    let path = folder.join(format!("shard-{shard}.redb"));
+    let half = |n: usize| {
+        let path = folder.join(format!("shard-{shard}.journal-{n}"));
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        std::io::Result::Ok(Box::new(file) as Box<dyn Medium>)
     };
-    StoredHead { row, last: Vec::new(), failed }
+    let at = path.clone();
+    let tables: Opener = Box::new(move || Database::builder().set_cache_size(CACHE).create(&at));
+    Ok(Files { tables, journal: [half(0)?, half(1)?], path })
 }
 
-fn mark_key(tenant: TenantId, resource: &ResourceId) -> Vec<u8> {
-    [tenant.as_bytes(), resource.as_bytes()].concat()
+impl RedbStore {
+    pub(super) fn open(files: Files, shards: usize, config: StoreConfig) -> Result<Self, Refusal> {
+        let other = |error: &dyn std::fmt::Display| Refusal::Other(error.to_string());
+        let Files { tables: opener, journal, path } = files;
+        // The tables' lock keeps other processes from the journal, too.
+        let db = opener().map_err(|error| other(&error))?;
+        tables::prepare(&db, shards)?;
+        let Progress { epoch, seq, frame } = tables::progress(&db)?;
+        let (journal, frames) = Journal::open(journal, frame).map_err(|error| other(&error))?;
+        tables::apply(&db, &frames)?;
+        let (number, seq) = frames.last().map_or((frame, seq), |last| (last.number, last.seq));
+        let state = State {
+            journal,
+            pending: Vec::new(),
+            pending_bytes: 0,
+            since: Instant::now(),
+            frozen: Arc::default(),
+            touched: HashSet::new(),
+            number,
+            seq,
+            closing: false,
+            fault: None,
+        };
+        let inner = Arc::new(Inner {
+            opener,
+            path,
+            config,
+            epoch,
+            tables: RwLock::new(Some(db)),
+            state: Mutex::new(state),
+            came: Condvar::new(),
+            applied: Condvar::new(),
+            applying: Mutex::default(),
+        });
+        let working = inner.clone();
+        let thread = std::thread::Builder::new().name("store-tables".to_owned());
+        let applier = thread.spawn(move || working.run()).map_err(|error| other(&error))?;
+        Ok(Self { inner, applier: Some(applier) })
+    }
 }
 
-fn write_batch(batch: &Batch, transaction: &redb::WriteTransaction) -> Result<(), redb::Error> {
-    let mut heads = transaction.open_table(HEADS)?;
-    let mut log = transaction.open_table(LOG)?;
+impl Drop for RedbStore {
+    fn drop(&mut self) {
+        self.inner.state.lock().closing = true;
+        self.inner.came.notify_all();
+        if let Some(applier) = self.applier.take() {
+            // What it could not bring into the tables is in the journal.
+            let _ = applier.join();
+        }
+    }
+}
+
+impl Inner {
+    /// Brings frames into the tables when there are enough of them or they have waited enough.
+    fn run(&self) {
+        let _end = Ending(self);
+        loop {
+            let mut state = self.state.lock();
+            let failed = state.fault.is_some();
+            let due = state.since + self.config.tables_after;
+            if state.closing {
+                break;
+            } else if failed || !state.frozen.is_empty() {
+                self.came.wait_for(&mut state, RETRY);
+            } else if state.pending.is_empty() {
+                self.came.wait(&mut state);
+                continue;
+            } else if state.pending_bytes < self.config.tables_bytes && Instant::now() < due {
+                self.came.wait_until(&mut state, due);
+                continue;
+            }
+            drop(state);
+            // What went wrong is told to the next who writes.
+            let _ = self.step();
+        }
+        let _ = self.flush();
+    }
+
+    /// Brings the frozen frames into the tables, or freezes the pending ones and brings these.
+    fn step(&self) -> Result<(), StoreFault> {
+        let _one = self.applying.lock();
+        let frames = {
+            let mut state = self.state.lock();
+            if let Some(failed @ StoreFault::Failed(_)) = &state.fault {
+                return Err(failed.clone());
+            }
+            if state.frozen.is_empty() {
+                if state.pending.is_empty() {
+                    return Ok(());
+                }
+                state.frozen = Arc::new(std::mem::take(&mut state.pending));
+                state.pending_bytes = 0;
+                state.journal.turn();
+            }
+            state.frozen.clone()
+        };
+        // Taking a frame in twice does no harm, should a full disk leave it open whether it is in.
+        let outcome = self.with_tables(|db| tables::apply(db, &frames));
+        let mut state = self.state.lock();
+        if outcome.is_ok() {
+            state.frozen = Arc::default();
+            if state.pending.is_empty() {
+                state.touched.clear();
+            }
+        }
+        state.fault = outcome.clone().err();
+        self.applied.notify_all();
+        outcome
+    }
+
+    /// Until the tables have everything.
+    fn flush(&self) -> Result<(), StoreFault> {
+        loop {
+            let state = self.state.lock();
+            if state.pending.is_empty() && state.frozen.is_empty() {
+                return Ok(());
+            }
+            drop(state);
+            self.step()?;
+        }
+    }
+
+    fn with_tables<T>(&self, work: impl FnOnce(&Database) -> Result<T, Trouble>) -> Result<T, StoreFault> {
+        let outcome = {
+            let mut tables = self.tables.read();
+            if tables.is_none() {
+                drop(tables);
+                let opened = (self.opener)().map_err(|error| fault(error.into()))?;
+                *self.tables.write() = Some(opened);
+                tables = self.tables.read();
+            }
+            work(tables.as_ref().ok_or(StoreFault::Full)?).map_err(fault)
+        };
+        if outcome.as_ref().err() == Some(&StoreFault::Full) {
+            // It refuses everything until it is opened anew.
+            *self.tables.write() = None;
+        }
+        outcome
+    }
+}
+
+/// Nobody waits for an applier that is gone.
+struct Ending<'a>(&'a Inner);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.state.lock().fault = Some(StoreFault::Failed("the tables' thread stopped".to_owned()));
+            self.0.applied.notify_all();
+        }
+    }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
+fn fault(trouble: Trouble) -> StoreFault {
+    match trouble {
+        Trouble::Redb(redb::Error::Io(error)) if is_full(&error) => StoreFault::Full,
+        Trouble::Redb(error) => StoreFault::Failed(error.to_string()),
+        Trouble::Corrupt(tenant, detail) => StoreFault::Corrupt { tenant, detail },
+        Trouble::Frame => StoreFault::Failed("a frame of the journal cannot be read".to_owned()),
+    }
+}
+
+/// The rows of a batch, as the tables will have them.
+fn rows(batch: &Batch) -> Vec<u8> {
+    let mut rows = Rows::default();
     for row in &batch.heads {
-        heads.insert(&row.id.as_bytes()[..], &value::head(row)[..])?;
+        rows.put(Target::Heads, row.id.as_bytes(), Some(&value::head(row)));
     }
     for (seq, tenant) in &batch.created {
-        log.insert(seq, &value::log_created(*seq, *tenant, batch.at)[..])?;
+        rows.put(Target::Log, &seq.to_le_bytes(), Some(&value::log_created(*seq, *tenant, batch.at)));
     }
-    let mut objects = transaction.open_table(OBJECTS)?;
     for row in &batch.rows {
         let key = value::object_key(row.tenant, &row.key);
-        match value::object(&key, &row.op) {
-            Some(value) => drop(objects.insert(&key[..], &value[..])?),
-            None => drop(objects.remove(&key[..])?),
-        }
-        log.insert(row.seq, &value::log_write(row, batch.at)[..])?;
-        heads.insert(&mark_key(row.tenant, &row.key.resource)[..], &row.rv.to_le_bytes()[..])?;
+        rows.put(Target::Objects, &key, value::object(&key, &row.op).as_deref());
+        rows.put(Target::Log, &row.seq.to_le_bytes(), Some(&value::log_write(row, batch.at)));
+        let mark = [row.tenant.as_bytes(), row.key.resource.as_bytes()].concat();
+        rows.put(Target::Heads, &mark, Some(&row.rv.to_le_bytes()));
     }
-    Ok(())
+    rows.0
 }
 
 impl Store for RedbStore {
     fn position(&self) -> Result<Position, StoreFault> {
-        self.read(|transaction| {
-            let meta = transaction.open_table(META).map_err(|error| self.fault(error))?;
-            let get = |name| match meta.get(name) {
-                Ok(value) => Ok(value.map(|value| value.value()).unwrap_or_default()),
-                Err(error) => Err(self.fault(error)),
-            };
-            let log = transaction.open_table(LOG).map_err(|error| self.fault(error))?;
-            let last = log.last().map_err(|error| self.fault(error))?.map(|(seq, _)| seq.value());
-            Ok(Position { epoch: get("epoch")?, seq: get("seq")?.max(last.unwrap_or_default()) })
-        })
+        Ok(Position { epoch: self.inner.epoch, seq: self.inner.state.lock().seq })
     }
 
     fn heads(&self) -> Result<Vec<StoredHead>, StoreFault> {
-        self.read(|transaction| {
-            let table = transaction.open_table(HEADS).map_err(|error| self.fault(error))?;
-            let mut all: Vec<StoredHead> = Vec::new();
-            for entry in table.iter().map_err(|error| self.fault(error))? {
-                let (key, value) = entry.map_err(|error| self.fault(error))?;
-                let (id, resource) = key.value().split_at_checked(ID_LEN).unwrap_or_default();
-                let id = TenantId::try_from(id).map_err(|error| StoreFault::Failed(error.to_string()))?;
-                if resource.is_empty() {
-                    all.push(read_head(id, value.value()));
-                } else if let Some(head) = all.last_mut().filter(|head| head.row.id == id) {
-                    let rv = value.value().try_into().map(u64::from_le_bytes).unwrap_or_default();
-                    let resource = std::str::from_utf8(resource).unwrap_or_default();
-                    head.last.push((resource.into(), rv));
-                }
-            }
-            Ok(all)
-        })
+        self.inner.flush()?;
+        self.inner.with_tables(tables::heads)
     }
 
     fn load(&self, tenant: TenantId) -> Result<Vec<(Key, Slot)>, StoreFault> {
-        self.read(|transaction| {
-            let table = transaction.open_table(OBJECTS).map_err(|error| self.fault(error))?;
-            let (from, to) = bounds(tenant);
-            let mut rows = Vec::new();
-            for entry in table.range(&from[..]..&to[..]).map_err(|error| self.fault(error))? {
-                let (key, value) = entry.map_err(|error| self.fault(error))?;
-                let name = String::from_utf8_lossy(key.value()).replace('\0', " ");
-                let damaged = |damage| corrupt(tenant, &name, &damage);
-                let slot = value::read_object(key.value(), value.value()).map_err(damaged)?;
-                rows.push((value::read_object_key(key.value()).map_err(damaged)?, slot));
-            }
-            Ok(rows)
-        })
+        let touched = self.inner.state.lock().touched.contains(&tenant);
+        if touched {
+            self.inner.flush()?;
+        }
+        self.inner.with_tables(|db| tables::load(db, tenant))
     }
 
     fn read(&self, tenant: TenantId, key: &Key) -> Result<Option<Record>, StoreFault> {
-        RedbStore::read(self, |transaction| {
-            let table = transaction.open_table(OBJECTS).map_err(|error| self.fault(error))?;
-            let at = value::object_key(tenant, key);
-            let Some(value) = table.get(&at[..]).map_err(|error| self.fault(error))? else { return Ok(None) };
-            match value::read_object(&at, value.value()) {
-                Ok(slot) => Ok(slot.live().cloned()),
-                Err(damage) => Err(corrupt(tenant, &key.to_string(), &damage)),
-            }
-        })
+        self.inner.flush()?;
+        self.inner.with_tables(|db| tables::read(db, tenant, key))
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreFault> {
-        self.write(|transaction| write_batch(batch, transaction))
+        let payload = rows(batch);
+        let mut state = self.inner.state.lock();
+        while state.journal.len() > JOURNAL_MOST && state.fault.is_none() {
+            self.inner.applied.wait(&mut state);
+        }
+        match &state.fault {
+            Some(StoreFault::Full) if state.journal.len() <= JOURNAL_MOST => {}
+            Some(fault) => return Err(fault.clone()),
+            None => {}
+        }
+        let frame = Frame { number: state.number + 1, seq: batch.seq, payload };
+        match state.journal.append(&frame) {
+            Ok(()) => {}
+            Err(AppendError::Write(error)) if is_full(&error) => return Err(StoreFault::Full),
+            Err(AppendError::Write(error) | AppendError::Sync(error)) => {
+                let fault = StoreFault::Failed(format!("the journal cannot be written: {error}"));
+                state.fault = Some(fault.clone());
+                return Err(fault);
+            }
+        }
+        (state.number, state.seq) = (frame.number, frame.seq);
+        state.touched.extend(batch.heads.iter().map(|row| row.id));
+        state.touched.extend(batch.rows.iter().map(|row| row.tenant));
+        if state.pending.is_empty() {
+            state.since = Instant::now();
+            self.inner.came.notify_one();
+        }
+        state.pending_bytes += frame.payload.len();
+        state.pending.push(frame);
+        if state.pending_bytes >= self.inner.config.tables_bytes {
+            self.inner.came.notify_one();
+        }
+        Ok(())
     }
 
     fn log(&self) -> Result<Vec<LogRow>, StoreFault> {
-        self.read(|transaction| {
-            let table = transaction.open_table(LOG).map_err(|error| self.fault(error))?;
-            let mut rows = Vec::new();
-            for entry in table.iter().map_err(|error| self.fault(error))? {
-                let (seq, value) = entry.map_err(|error| self.fault(error))?;
-                let seq = seq.value();
-                match value::read_log(seq, value.value()) {
-                    Ok(row) => rows.push(row),
-                    Err(damage) => {
-                        tracing::error!(seq, %damage, "history up to this log entry is forgotten");
-                        rows.clear();
-                    }
-                }
-            }
-            Ok(rows)
-        })
+        self.inner.flush()?;
+        self.inner.with_tables(tables::log)
     }
 
     fn trim(&self, upto: u64) -> Result<(), StoreFault> {
-        self.write(|transaction| {
-            // The last entry is what says how far the shard is, unless this does.
-            transaction.open_table(META)?.insert("seq", upto)?;
-            transaction.open_table(LOG)?.retain_in(..=upto, |_, _| false)?;
-            Ok(())
-        })
+        self.inner.flush()?;
+        self.inner.with_tables(|db| tables::trim(db, upto))
     }
 
     fn drop_tenant(&self, tenant: TenantId, max: usize) -> Result<Remaining, StoreFault> {
-        let (from, to) = bounds(tenant);
-        self.write(|transaction| {
-            let mut objects = transaction.open_table(OBJECTS)?;
-            let mut removed = 0;
-            objects.retain_in(&from[..]..&to[..], |_, _| {
-                removed += 1;
-                removed > max
-            })?;
-            let remaining = removed.saturating_sub(max);
-            if remaining == 0 {
-                transaction.open_table(HEADS)?.retain_in(&from[..]..&to[..], |_, _| false)?;
-            }
-            Ok(Remaining(remaining))
-        })
+        self.inner.flush()?;
+        self.inner.with_tables(|db| tables::drop_tenant(db, tenant, max))
     }
 
+    /// The journal says what is durable, and is tried again as it is.
     fn reopen(&self) -> Result<Position, StoreFault> {
-        let mut db = self.db.write();
-        // The lock of the file is given back first.
-        *db = None;
-        *db = Some((self.opener)().map_err(|error| self.fault(error))?);
-        self.full.store(false, Ordering::Relaxed);
-        drop(db);
         self.position()
     }
 
     fn bytes(&self) -> u64 {
-        std::fs::metadata(&self.path).map(|file| file.len()).unwrap_or_default()
+        std::fs::metadata(&self.inner.path).map(|file| file.len()).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 impl RedbStore {
-    /// Runs a write of a test on the open file.
-    pub(super) fn tamper(&self, write: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>) {
-        RedbStore::write(self, write).unwrap();
+    /// Lets a test change the tables.
+    pub(super) fn tamper(&self, work: impl FnOnce(&Database)) {
+        self.inner.flush().unwrap();
+        self.inner.with_tables(|db| Ok::<_, Trouble>(work(db))).unwrap();
     }
 }

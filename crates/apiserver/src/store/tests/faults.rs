@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ::redb::ReadableTable as _;
 use parking_lot::Mutex;
 
 use super::super::backend::{Batch, LogRow, Position, Store, StoreFault, StoredHead};
 use super::super::memory::MemoryStore;
 use super::super::record::Record;
-use super::super::redb::{RedbStore, Refusal};
+use super::super::redb::{Files, Medium, RedbStore, Refusal, tamper};
 use super::super::table::Slot;
 use super::*;
 
@@ -120,14 +119,40 @@ async fn as_3_what_is_acknowledged_is_durable_whichever_call_fails() {
     }
 }
 
-/// A disk in memory that can be full, for redb.
-#[derive(Clone, Debug, Default)]
+/// A disk in memory that can be full, with a file of redb and the two of the journal.
+#[derive(Clone, Default)]
 struct Disk {
-    bytes: Arc<Mutex<Vec<u8>>>,
+    files: [DiskFile; 3],
     room: Arc<AtomicU64>,
 }
 
-impl ::redb::StorageBackend for Disk {
+#[derive(Clone, Default)]
+struct DiskFile {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    used: Arc<AtomicU64>,
+    room: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for DiskFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.bytes.lock().len())
+    }
+}
+
+impl DiskFile {
+    fn resize(&self, bytes: &mut Vec<u8>, len: usize) -> io::Result<()> {
+        let more = len.saturating_sub(bytes.len()) as u64;
+        if more > 0 && self.used.load(Ordering::SeqCst) + more > self.room.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.used.fetch_add(more, Ordering::SeqCst);
+        self.used.fetch_sub(bytes.len().saturating_sub(len) as u64, Ordering::SeqCst);
+        bytes.resize(len, 0);
+        Ok(())
+    }
+}
+
+impl ::redb::StorageBackend for DiskFile {
     fn len(&self) -> Result<u64, io::Error> {
         Ok(self.bytes.lock().len() as u64)
     }
@@ -138,12 +163,7 @@ impl ::redb::StorageBackend for Disk {
         Ok(())
     }
     fn set_len(&self, len: u64) -> Result<(), io::Error> {
-        let mut bytes = self.bytes.lock();
-        if len > bytes.len() as u64 && len > self.room.load(Ordering::SeqCst) {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        bytes.resize(usize::try_from(len).map_err(io::Error::other)?, 0);
-        Ok(())
+        self.resize(&mut self.bytes.lock(), usize::try_from(len).map_err(io::Error::other)?)
     }
     fn sync_data(&self) -> Result<(), io::Error> {
         Ok(())
@@ -155,20 +175,51 @@ impl ::redb::StorageBackend for Disk {
     }
 }
 
+impl Medium for DiskFile {
+    fn read(&self) -> io::Result<Vec<u8>> {
+        Ok(self.bytes.lock().clone())
+    }
+    fn write(&self, data: &[u8], at: u64) -> io::Result<()> {
+        let from = usize::try_from(at).map_err(io::Error::other)?;
+        let mut bytes = self.bytes.lock();
+        let len = bytes.len().max(from + data.len());
+        self.resize(&mut bytes, len)?;
+        bytes[from..from + data.len()].copy_from_slice(data);
+        Ok(())
+    }
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Disk {
+    fn with_room(bytes: u64) -> Self {
+        let room = Arc::new(AtomicU64::new(bytes));
+        let used = Arc::default();
+        let file = || DiskFile { bytes: Arc::default(), used: Arc::clone(&used), room: room.clone() };
+        Self { files: [file(), file(), file()], room }
+    }
+}
+
 fn on_disk(disk: &Disk) -> Result<RedbStore, Refusal> {
-    let disk = disk.clone();
-    let opener = Box::new(move || ::redb::Database::builder().create_with_backend(disk.clone()));
-    RedbStore::open(opener, "nowhere".into(), 1)
+    let [tables, first, second] = disk.files.clone();
+    let files = Files {
+        tables: Box::new(move || ::redb::Database::builder().create_with_backend(tables.clone())),
+        journal: [Box::new(first), Box::new(second)],
+        path: "nowhere".into(),
+    };
+    let config = StoreConfig { tables_bytes: 500_000, ..StoreConfig::default() };
+    RedbStore::open(files, 1, config)
 }
 
 fn db_on(disk: &Disk) -> Db {
-    Db::with_stores(vec![Box::new(on_disk(disk).unwrap())], StoreConfig::default()).unwrap()
+    let store = on_disk(disk).unwrap();
+    Db::with_stores(vec![Box::new(store)], StoreConfig::default()).unwrap()
 }
 
 #[tokio::test]
 async fn as_56_a_full_disk_refuses_writes_until_there_is_room() {
-    let disk = Disk::default();
-    disk.room.store(8 << 20, Ordering::SeqCst);
+    let disk = Disk::with_room(16 << 20);
     let db = db_on(&disk);
     let tenant = make(&db, 0).await;
     let body = "x".repeat(100_000);
@@ -198,27 +249,16 @@ async fn as_56_a_full_disk_refuses_writes_until_there_is_room() {
     assert_eq!((tenant.snapshot().count(&pods()), tenant.current_rv()), (stored + 1, committed.rv()));
 }
 
-const OBJECTS: ::redb::TableDefinition<'_, &[u8], &[u8]> = ::redb::TableDefinition::new("objects");
-const META: ::redb::TableDefinition<'_, &str, u64> = ::redb::TableDefinition::new("meta");
-
 #[tokio::test]
 async fn a_damaged_value_fails_its_tenant_only() {
-    let disk = Disk::default();
-    disk.room.store(u64::MAX, Ordering::SeqCst);
+    let disk = Disk::with_room(u64::MAX);
     {
         let db = db_on(&disk);
         for n in 0..2 {
             make(&db, n).await.commit(put(&pod("a"), n)).await.unwrap();
         }
     }
-    on_disk(&disk).unwrap_or_else(|_| panic!("opens")).tamper(|transaction| {
-        let mut table = transaction.open_table(OBJECTS)?;
-        let key = [&id(0).as_bytes()[..], b"/pods\0default/a"].concat();
-        let mut value = table.get(&key[..])?.unwrap().value().to_vec();
-        *value.last_mut().unwrap() ^= 1;
-        table.insert(&key[..], &value[..])?;
-        Ok(())
-    });
+    on_disk(&disk).unwrap().tamper(|db| tamper::damage(db, id(0), &pod("a")));
     let db = db_on(&disk);
     let failed = db.open(id(0), Layer::default(), Limits::default()).await.err().unwrap();
     assert!(matches!(&failed, TenantError::Damaged(why) if why.contains("checksum")), "{failed}");
@@ -232,12 +272,8 @@ async fn a_damaged_value_fails_its_tenant_only() {
 
 #[tokio::test]
 async fn as_7_a_newer_format_is_refused_naming_both() {
-    let disk = Disk::default();
-    disk.room.store(u64::MAX, Ordering::SeqCst);
-    on_disk(&disk).unwrap_or_else(|_| panic!("opens")).tamper(|transaction| {
-        transaction.open_table(META)?.insert("format", 2)?;
-        Ok(())
-    });
+    let disk = Disk::with_room(u64::MAX);
+    on_disk(&disk).unwrap().tamper(|db| tamper::set_format(db, 2));
     assert!(matches!(on_disk(&disk), Err(Refusal::Newer(2))));
     let refusal = OpenError::Newer { found: 2, known: 1 };
     assert_eq!(refusal.to_string(), "the store has format 2, this version reads up to 1");

@@ -22,8 +22,14 @@ const TENANTS: usize = 3;
 type Model = BTreeMap<Key, (u64, u64)>;
 
 fn config() -> StoreConfig {
-    // Small enough that floors rise while the test runs.
-    StoreConfig { shard_bytes: 200_000, sweep: Duration::from_millis(20), ..StoreConfig::default() }
+    // Small enough that floors rise and the journal turns while the test runs.
+    StoreConfig {
+        shard_bytes: 200_000,
+        sweep: Duration::from_millis(20),
+        tables_bytes: 10_000,
+        tables_after: Duration::from_millis(5),
+        ..StoreConfig::default()
+    }
 }
 
 /// The write that makes `rv`, given what is there: some key, put or deleted.
