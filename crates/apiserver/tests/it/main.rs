@@ -2,4 +2,6 @@
 
 mod controllers;
 mod crud;
+mod front;
 mod support;
+mod wire;
