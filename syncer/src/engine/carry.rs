@@ -163,13 +163,12 @@ impl Pass {
         }
     }
 
-    /// Remembers that these versions leave nothing to do; a second pass then writes nothing (EN17).
-    pub(super) fn settle(&self, key: &Key) {
-        let mut model = self.tenant.model.lock();
-        let epoch = self.facts.epoch;
-        if let Some(entry) = model.entries.get_mut(key) {
-            let version = |seen: &Option<super::model::Seen>| seen.as_ref().map_or(0, |s| s.version);
-            entry.settled = Some((version(&entry.tenant), version(&entry.host), epoch));
+    /// Remembers that the versions a pass has seen leave nothing to do; what came meanwhile is looked at again, and
+    /// a second pass writes nothing (EN17).
+    pub(super) fn settle(&self, key: &Key, tenant: Option<&TenantObj>, host: Option<&HostObj>) {
+        let seen = (tenant.map_or(0, Fields::version), host.map_or(0, Fields::version), self.facts.epoch);
+        if let Some(entry) = self.tenant.model.lock().entries.get_mut(key) {
+            entry.settled = Some(seen);
         }
     }
 
@@ -241,7 +240,12 @@ async fn generic(pass: &Pass, key: &Key, kind: &dyn Translator) -> Next {
             };
         }
     }
-    match (decide(tenant_side, host_side), tenant, host) {
+    let action = decide(tenant_side, host_side);
+    if action == Action::Nothing {
+        pass.settle(key, tenant.as_ref(), host.as_ref());
+        return Ok(None);
+    }
+    match (action, tenant, host) {
         (Action::Create, Some(tenant), _) => create(pass, key, kind, &tenant).await,
         (Action::Compare, Some(tenant), Some(host)) => compare(pass, key, kind, &tenant, &host).await,
         (Action::DeleteHost, _, host) => {
@@ -259,10 +263,7 @@ async fn generic(pass: &Pass, key: &Key, kind: &dyn Translator) -> Next {
         (Action::NameTaken, Some(tenant), _) => refuse(pass, key, &tenant, taken(&tenant)).await,
         (Action::NameCollision, Some(tenant), _) => refuse(pass, key, &tenant, collision(&tenant)).await,
         (Action::Wait, ..) => Ok(Some(Duration::from_secs(5))),
-        _ => {
-            pass.settle(key);
-            Ok(None)
-        }
+        _ => Ok(None),
     }
 }
 
@@ -356,7 +357,7 @@ async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantOb
     match outcome {
         Ok(Some(host)) => {
             upward::kind_up(pass, key, kind, tenant, &host).await?;
-            pass.settle(key);
+            pass.settle(key, Some(tenant), Some(&host));
             Ok(None)
         }
         Ok(None) => Ok(None),
@@ -447,7 +448,7 @@ async fn compare(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantO
     }
     pass.carried(key);
     upward::kind_up(pass, key, kind, tenant, &host).await?;
-    pass.settle(key);
+    pass.settle(key, Some(tenant), Some(&host));
     Ok(None)
 }
 

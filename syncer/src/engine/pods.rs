@@ -62,7 +62,7 @@ async fn present(pass: &Pass, key: &Key, tenant: &TenantObj, host: Option<HostOb
             if host.is_some() {
                 pass.delete_host(key, None).await?;
             }
-            pass.settle(key);
+            pass.settle(key, Some(tenant), None);
             return Ok(None);
         }
     }
@@ -116,8 +116,8 @@ async fn act(
 ) -> Next {
     let action = life(side, &host_pod(pass, key, host.as_ref()));
     match (action, tenant, host) {
-        (Life::Nothing, ..) => {
-            pass.settle(key);
+        (Life::Nothing, tenant, host) => {
+            pass.settle(key, tenant, host.as_ref());
             Ok(None)
         }
         (Life::Wait, ..) => Ok(Some(Duration::from_secs(5))),
@@ -126,7 +126,7 @@ async fn act(
         (Life::StatusOnly, Some(tenant), Some(host)) => {
             let tenant = bind(pass, key, tenant, &host).await?;
             status(pass, key, &tenant, &host).await?;
-            pass.settle(key);
+            pass.settle(key, Some(&tenant), Some(&host));
             Ok(None)
         }
         (Life::Lost, Some(tenant), _) => {
@@ -159,7 +159,7 @@ async fn act(
 
 async fn create(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {
     if !items(&tenant.0, "/spec/schedulingGates").is_empty() {
-        pass.settle(key);
+        pass.settle(key, Some(tenant), None);
         return Ok(None);
     }
     if let Err(refusal) = PodTranslator.down(tenant, &pass.facts) {
@@ -216,7 +216,7 @@ async fn made(pass: &Pass, key: &Key, tenant: &TenantObj, desired: &HostObj, hos
     pass.notes(Kind::Pod, tenant, PodTranslator.notes(tenant, &pass.facts)).await;
     let next = tokens::ensure(pass, key, tenant, &host).await?;
     status(pass, key, tenant, &host).await?;
-    pass.settle(key);
+    pass.settle(key, Some(tenant), Some(&host));
     Ok(next)
 }
 
@@ -270,7 +270,7 @@ async fn carry_on(pass: &Pass, key: &Key, tenant: &TenantObj, mut host: HostObj)
     status(pass, key, &tenant, &host).await?;
     let next = tokens::ensure(pass, key, &tenant, &host).await?;
     pass.carried(key);
-    pass.settle(key);
+    pass.settle(key, Some(&tenant), Some(&host));
     Ok(next)
 }
 
