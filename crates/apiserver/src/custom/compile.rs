@@ -20,7 +20,7 @@ use crate::model::schema::{Schema, TypeId};
 pub struct CompiledCrd {
     /// Group of its kinds.
     pub group: Box<str>,
-    /// Names it asks for.
+    /// Names it is served under.
     pub names: Names,
     /// Its objects live in namespaces.
     pub namespaced: bool,
@@ -71,14 +71,19 @@ pub struct CustomVersion {
 
 static SHARED: LazyLock<Mutex<HashMap<[u8; 32], Weak<CompiledCrd>>>> = LazyLock::new(Mutex::default);
 
-/// Compiles a definition that has passed its rules, or finds the one compiled from the same spec.
+/// Compiles a definition that has passed its rules, or finds the one compiled from the same spec and names.
 pub fn compile(crd: &Value) -> Arc<CompiledCrd> {
     // Members are in byte order: equal specs have equal texts.
-    let key: [u8; 32] = Sha256::digest(crd["spec"].to_string()).into();
+    let text = format!("{}{}", crd["spec"], crd["status"]["acceptedNames"]);
+    let key: [u8; 32] = Sha256::digest(text).into();
     if let Some(found) = SHARED.lock().get(&key).and_then(Weak::upgrade) {
         return found;
     }
-    let def = Definition::parse(crd);
+    let mut def = Definition::parse(crd);
+    if !def.accepted.kind.is_empty() {
+        // A name that clashes is not served, even if the definition has come to ask for it.
+        def.names = def.accepted.clone();
+    }
     let compiled = Arc::new_cyclic(|home| CompiledCrd::new(&def, home));
     let mut shared = SHARED.lock();
     if let Some(found) = shared.get(&key).and_then(Weak::upgrade) {

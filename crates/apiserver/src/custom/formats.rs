@@ -276,7 +276,7 @@ fn is_isbn(text: &str, length: usize) -> bool {
     if length == 10 {
         let sum: u32 = (1u32..).zip(&body).map(|(i, d)| i * d).sum();
         let check = if last == b'X' { Some(10) } else { digit(last) };
-        check.is_some_and(|check| (sum + 10 * check) % 11 == 0)
+        check.is_some_and(|check| (sum + 10 * check).is_multiple_of(11))
     } else {
         let sum: u32 = body.iter().enumerate().map(|(i, d)| if i % 2 == 0 { *d } else { 3 * d }).sum();
         digit(last).is_some_and(|check| (10 - sum % 10) % 10 == check)
@@ -298,7 +298,7 @@ fn is_credit_card(text: &str) -> bool {
             if i % 2 == 0 { digit } else { doubled / 10 + doubled % 10 }
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 #[cfg(test)]

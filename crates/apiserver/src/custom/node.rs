@@ -27,7 +27,7 @@ pub struct Node {
     /// Checks of the value itself.
     pub checks: Option<Box<Checks>>,
     /// Texts and examples, kept for publishing only.
-    pub notes: Option<Box<Map<String, Value>>>,
+    pub notes: Option<Box<Notes>>,
     /// `x-kubernetes-validations`.
     pub rules: Vec<Value>,
     /// `items`.
@@ -124,7 +124,7 @@ impl Node {
             default: map.get("default").filter(|d| !d.is_null()).cloned(),
             topology: TopologyRule::parse(map),
             checks: Checks::parse(map),
-            notes: notes(map),
+            notes: Notes::parse(map),
             rules: list(map, "x-kubernetes-validations").to_vec(),
             items: None,
             properties: Vec::new(),
@@ -184,9 +184,10 @@ impl Node {
         self.checks.as_deref().unwrap_or(&NONE)
     }
 
-    /// A note of that name, as `description`.
-    pub fn note(&self, name: &str) -> Option<&Value> {
-        self.notes.as_ref().and_then(|n| n.get(name))
+    /// Texts and examples, or none.
+    pub fn notes(&self) -> &Notes {
+        static NONE: LazyLock<Notes> = LazyLock::new(Notes::default);
+        self.notes.as_deref().unwrap_or(&NONE)
     }
 
     /// All direct sub-nodes, junctors included.
@@ -211,6 +212,32 @@ impl Node {
     /// Number of nodes, this one included (Q10).
     pub fn count(&self) -> usize {
         1 + self.children().map(Node::count).sum::<usize>()
+    }
+}
+
+/// What a node says to people.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Notes {
+    /// `description`.
+    pub description: Box<str>,
+    /// `title`.
+    pub title: Box<str>,
+    /// `externalDocs`.
+    pub docs: Option<Value>,
+    /// `example`.
+    pub example: Option<Value>,
+}
+
+impl Notes {
+    fn parse(map: &Map<String, Value>) -> Option<Box<Self>> {
+        let value = |name: &str| map.get(name).filter(|v| !v.is_null()).cloned();
+        let notes = Self {
+            description: text(map, "description"),
+            title: text(map, "title"),
+            docs: value("externalDocs"),
+            example: value("example"),
+        };
+        (notes != Self::default()).then(|| Box::new(notes))
     }
 }
 
@@ -254,14 +281,6 @@ impl Checks {
         };
         (checks != Self::default()).then(|| Box::new(checks))
     }
-}
-
-fn notes(map: &Map<String, Value>) -> Option<Box<Map<String, Value>>> {
-    let kept: Map<String, Value> = ["description", "title", "externalDocs", "example"]
-        .into_iter()
-        .filter_map(|name| map.get(name).filter(|v| !v.is_null()).map(|v| (name.to_owned(), v.clone())))
-        .collect();
-    (!kept.is_empty()).then(|| Box::new(kept))
 }
 
 fn unsupported(map: &Map<String, Value>) -> Vec<&'static str> {

@@ -8,6 +8,8 @@ use super::rewrite;
 
 /// Compiled size above which an expression is refused (Q18).
 const SIZE_LIMIT: usize = 1 << 20;
+/// Memory an expression may use to go faster, per thread that uses it.
+const CACHE_LIMIT: usize = 256 << 10;
 
 /// A regular expression, compiled when it is first used.
 #[derive(Debug, Clone)]
@@ -61,10 +63,14 @@ impl Pattern {
 
 fn compile(source: &str) -> Result<Regex, PatternError> {
     let rewritten = rewrite::rewrite(source)?;
-    RegexBuilder::new(&rewritten).size_limit(SIZE_LIMIT).build().map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => PatternError::Refused("larger than 1 MiB when compiled".into()),
-        other => PatternError::Refused(other.to_string().lines().last().unwrap_or_default().to_owned()),
-    })
+    RegexBuilder::new(&rewritten).size_limit(SIZE_LIMIT).dfa_size_limit(CACHE_LIMIT).build().map_err(
+        |error| match error {
+            regex::Error::CompiledTooBig(_) => {
+                PatternError::Refused("larger than 1 MiB when compiled".into())
+            }
+            other => PatternError::Refused(other.to_string().lines().last().unwrap_or_default().to_owned()),
+        },
+    )
 }
 
 #[cfg(test)]

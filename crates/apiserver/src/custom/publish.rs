@@ -84,7 +84,16 @@ struct Publisher {
 
 impl Publisher {
     fn node(&self, node: &Node) -> Map<String, Value> {
-        let mut out: Map<String, Value> = node.notes.as_deref().cloned().unwrap_or_default();
+        let notes = node.notes();
+        let text = |t: &str| (!t.is_empty()).then(|| Value::from(t));
+        let said = [
+            ("description", text(&notes.description)),
+            ("title", text(&notes.title)),
+            ("externalDocs", notes.docs.clone()),
+            ("example", notes.example.clone()),
+        ];
+        let mut out: Map<String, Value> =
+            said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
         // OpenAPI 2 has no nulls and no values of any type with members: such a value is published without a type.
         let untyped = self.v2 && (node.nullable || node.preserves());
         let mut ty = &*node.ty;

@@ -1,23 +1,47 @@
 //! Which old value a new one is held against, and whether they are the same.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::node::Node;
 
-/// The old member of that name; a null cannot be told from an absent one.
-pub fn old_member<'v>(old: &'v Value, key: &str) -> Option<&'v Value> {
-    old.get(key)
+/// The items of an old list by what identifies them: only list maps say so, by their keys.
+pub struct OldItems<'v> {
+    keys: &'v [Box<str>],
+    items: HashMap<String, &'v Value>,
 }
 
-/// The old item that `item` continues: only list maps say so, by their keys.
-pub fn old_item<'v>(node: &Node, item: &Value, old: &'v Value) -> Option<&'v Value> {
-    if node.list_type() != Some("map") {
-        return None;
+impl<'v> OldItems<'v> {
+    /// Indexes `old`, a value of `node`.
+    pub fn new(node: &'v Node, old: &'v Value) -> Self {
+        let mut index = Self { keys: node.list_keys(), items: HashMap::new() };
+        if node.list_type() == Some("map") {
+            for item in old.as_array().into_iter().flatten() {
+                if let Some(key) = index.key(item) {
+                    index.items.entry(key).or_insert(item);
+                }
+            }
+        }
+        index
     }
-    let keys = node.list_keys();
-    let key = |item: &Value| -> Option<Vec<Value>> { keys.iter().map(|k| item.get(&**k).cloned()).collect() };
-    let wanted = key(item)?;
-    old.as_array()?.iter().find(|other| key(other).as_ref() == Some(&wanted))
+
+    /// The old item that `item` continues.
+    pub fn of(&self, item: &Value) -> Option<&'v Value> {
+        if self.items.is_empty() {
+            return None;
+        }
+        self.items.get(&self.key(item)?).copied()
+    }
+
+    fn key(&self, item: &Value) -> Option<String> {
+        let mut key = String::new();
+        for name in self.keys {
+            key.push_str(&item.get(&**name)?.to_string());
+            key.push('\n');
+        }
+        Some(key)
+    }
 }
 
 /// Whether the value is unchanged. List maps may be reordered; what the schema does not specify counts as changed.
@@ -30,7 +54,8 @@ pub fn same(node: &Node, new: &Value, old: &Value) -> bool {
             let Some(inner) = node.items.as_ref().filter(|_| node.list_type() == Some("map")) else {
                 return a == b;
             };
-            a.iter().all(|item| old_item(node, item, old).is_some_and(|old| same(inner, item, old)))
+            let index = OldItems::new(node, old);
+            a.iter().all(|item| index.of(item).is_some_and(|old| same(inner, item, old)))
         }
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len()

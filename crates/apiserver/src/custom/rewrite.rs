@@ -337,16 +337,16 @@ impl<'s> Rewriter<'s> {
     }
 
     fn class_item(&mut self, whole: &str) -> Result<(), PatternError> {
-        if self.rest.starts_with("[:") {
-            if let Some(end) = self.rest[2..].find(":]") {
-                let text = &self.rest[..end + 4];
-                let name = self.rest[2..2 + end].trim_start_matches('^');
-                if !POSIX.contains(&name) {
-                    return Err(syntax("invalid character class range", text));
-                }
-                self.take(end + 4);
-                return Ok(());
+        if self.rest.starts_with("[:")
+            && let Some(end) = self.rest[2..].find(":]")
+        {
+            let text = &self.rest[..end + 4];
+            let name = self.rest[2..2 + end].trim_start_matches('^');
+            if !POSIX.contains(&name) {
+                return Err(syntax("invalid character class range", text));
             }
+            self.take(end + 4);
+            return Ok(());
         }
         match self.rest.as_bytes() {
             [b'\\', c @ (b'd' | b'w' | b's' | b'D' | b'W' | b'S'), ..] => {

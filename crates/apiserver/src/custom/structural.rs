@@ -167,15 +167,14 @@ impl Check {
         for (name, property) in &node.properties {
             self.nested(&properties.key(name), property, false);
         }
-        let text = |name: &str| node.note(name).and_then(|v| v.as_str()).is_some_and(|t| !t.is_empty());
         let additional = !matches!(node.additional, None | Some(Additional::Any(false)));
         let list = node.topology.as_deref();
         let forbidden = [
             (!node.ty.is_empty(), "type", "must be empty to be structural"),
             (additional, "additionalProperties", "must be undefined to be structural"),
             (node.default.is_some(), "default", "must be undefined to be structural"),
-            (text("title"), "title", "must be empty to be structural"),
-            (text("description"), "description", "must be empty to be structural"),
+            (!node.notes().title.is_empty(), "title", "must be empty to be structural"),
+            (!node.notes().description.is_empty(), "description", "must be empty to be structural"),
             (node.nullable, "nullable", "must be false to be structural"),
             (node.preserves(), "x-kubernetes-preserve-unknown-fields", "must be false to be structural"),
             (node.embedded, "x-kubernetes-embedded-resource", "must be false to be structural"),

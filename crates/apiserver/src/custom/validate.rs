@@ -1,22 +1,28 @@
 //! Validation of values against a schema, with ratcheting: on update an unchanged value passes.
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
 use super::formats;
 use super::node::{Additional, Checks, Node};
 use super::numbers;
 use super::path::{Path, quote, shown};
-use super::ratchet::{old_item, old_member, same};
+use super::ratchet::{OldItems, same};
 use crate::model::status::Cause;
+
+/// Steps one call may take: checks of a value against a node, longer texts and lists of choices counting more. What
+/// a body and a schema can have at most would otherwise multiply to minutes.
+const MAX_STEPS: usize = 5_000_000;
 
 /// Validates `value`; `prefix` is where it is in the object. With `old` unchanged values pass.
 pub fn validate(prefix: &str, schema: &Node, value: &Value, old: Option<&Value>) -> Vec<Cause> {
-    Walk { prefix, numbers_or_texts: true }.check(&Path::ROOT, schema, value, old).causes
+    Walk::new(prefix, true).run(schema, value, old)
 }
 
 /// Validates a default. Upstream takes any value for int-or-string here and finds out later.
 pub fn validate_default(prefix: &str, schema: &Node, value: &Value) -> Vec<Cause> {
-    Walk { prefix, numbers_or_texts: false }.check(&Path::ROOT, schema, value, None).causes
+    Walk::new(prefix, false).run(schema, value, None)
 }
 
 /// What came of one value.
@@ -28,15 +34,21 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
+    /// Takes over what another look at the same value found, and nothing twice.
     fn merge(&mut self, other: Outcome) {
         self.matched += other.matched;
-        other.causes.into_iter().for_each(|cause| self.add(cause));
+        let own = self.causes.len();
+        for cause in other.causes {
+            if !self.causes[..own].contains(&cause) {
+                self.causes.push(cause);
+            }
+        }
     }
 
-    fn add(&mut self, cause: Cause) {
-        if !self.causes.contains(&cause) {
-            self.causes.push(cause);
-        }
+    /// Takes over what was found in a part of the value, which nothing else has looked at.
+    fn absorb(&mut self, part: Outcome) {
+        self.matched += part.matched;
+        self.causes.extend(part.causes);
     }
 }
 
@@ -44,10 +56,32 @@ pub(super) struct Walk<'p> {
     prefix: &'p str,
     /// int-or-string is a type.
     numbers_or_texts: bool,
+    steps: Cell<usize>,
+    max_steps: usize,
 }
 
-impl Walk<'_> {
+impl<'p> Walk<'p> {
+    fn new(prefix: &'p str, numbers_or_texts: bool) -> Self {
+        Self { prefix, numbers_or_texts, steps: Cell::new(0), max_steps: MAX_STEPS }
+    }
+
+    fn run(self, schema: &Node, value: &Value, old: Option<&Value>) -> Vec<Cause> {
+        let mut causes = self.check(&Path::ROOT, schema, value, old).causes;
+        if self.steps.get() > self.max_steps {
+            causes.push(self.loose(&format!("validation takes more than {} steps", self.max_steps)));
+        }
+        causes
+    }
+
     fn check(&self, path: &Path<'_>, node: &Node, value: &Value, old: Option<&Value>) -> Outcome {
+        let mut steps = 1 + node.checks().choices.len() + node.required.len();
+        if let (Value::String(text), Some(_)) = (value, &node.checks().pattern) {
+            steps += text.len() / 16;
+        }
+        self.steps.set(self.steps.get() + steps);
+        if self.steps.get() > self.max_steps {
+            return Outcome::default();
+        }
         let outcome = self.value(path, node, value, old);
         if !outcome.causes.is_empty() && old.is_some_and(|old| same(node, value, old)) {
             return Outcome::default();
@@ -60,7 +94,7 @@ impl Walk<'_> {
         let mismatch = self.type_of(path, node, value);
         let typed = usize::from(mismatch.is_none());
         let has_type = !node.ty.is_empty() || node.int_or_string || !formats::effective(node).is_empty();
-        mismatch.into_iter().for_each(|cause| out.add(cause));
+        out.causes.extend(mismatch);
         let checks = node.checks();
         if value.is_null() {
             out.matched = typed;
@@ -72,11 +106,11 @@ impl Walk<'_> {
         out.merge(junctors);
         match value {
             Value::String(text) => {
-                self.text(path, node, text).into_iter().for_each(|cause| out.add(cause));
+                out.causes.extend(self.text(path, node, text));
                 out.matched += 1 + usize::from(!formats::effective(node).is_empty());
             }
             Value::Number(number) => {
-                numbers::check(self, path, node, number).into_iter().for_each(|cause| out.add(cause));
+                out.causes.extend(numbers::check(self, path, node, number));
                 out.matched += 2;
             }
             Value::Array(items) => {
@@ -191,28 +225,32 @@ impl Walk<'_> {
             .iter()
             .map(|choice| choice.as_str().map_or_else(|| super::path::json(choice), str::to_owned))
             .collect();
-        out.add(self.at(path, |at| at.not_supported(value, &shown_choices)));
+        out.causes.push(self.at(path, |at| at.not_supported(value, &shown_choices)));
     }
 
     fn items(&self, path: &Path<'_>, node: &Node, items: &[Value], old: Option<&Value>) -> Outcome {
         let mut out = Outcome::default();
         let checks = node.checks();
         if let Some(inner) = &node.items {
+            let index = old.map(|old| OldItems::new(node, old));
             for (i, item) in items.iter().enumerate() {
-                let old = old.and_then(|old| old_item(node, item, old));
-                let one = self.check(&path.index(i), inner, item, old);
-                out.merge(one);
+                let old = index.as_ref().and_then(|index| index.of(item));
+                out.absorb(self.check(&path.index(i), inner, item, old));
             }
         }
         let size = i64::try_from(items.len()).unwrap_or(i64::MAX);
         if let Some(min) = checks.min_items.filter(|min| size < *min) {
-            out.add(self.invalid(path, &size.to_string(), &format!("should have at least {min} items")));
+            out.causes.push(self.invalid(
+                path,
+                &size.to_string(),
+                &format!("should have at least {min} items"),
+            ));
         }
         if let Some(max) = checks.max_items.filter(|max| size > *max) {
-            out.add(self.at(path, |at| at.too_many(items.len(), max)));
+            out.causes.push(self.at(path, |at| at.too_many(items.len(), max)));
         }
         if checks.unique_items && items.iter().enumerate().any(|(i, item)| items[..i].contains(item)) {
-            out.add(self.invalid(path, "\"\"", "shouldn't contain duplicates"));
+            out.causes.push(self.invalid(path, "\"\"", "shouldn't contain duplicates"));
         }
         out
     }
@@ -229,10 +267,10 @@ impl Walk<'_> {
         let size = i64::try_from(members.len()).unwrap_or(i64::MAX);
         if let Some(min) = checks.min_properties.filter(|min| size < *min) {
             let detail = format!("should have at least {min} properties");
-            out.add(self.invalid(path, &size.to_string(), &detail));
+            out.causes.push(self.invalid(path, &size.to_string(), &detail));
         }
         if let Some(max) = checks.max_properties.filter(|max| size > *max) {
-            out.add(self.at(path, |at| at.too_many(members.len(), max)));
+            out.causes.push(self.at(path, |at| at.too_many(members.len(), max)));
         }
         for (key, member) in members {
             let property = node.property(key);
@@ -245,19 +283,19 @@ impl Walk<'_> {
                         shown(&key.as_str().into()),
                         path.text()
                     );
-                    out.add(self.at(path, |at| Cause::new("FieldValueInvalid", at.to_string(), message)));
+                    out.causes
+                        .push(self.at(path, |at| Cause::new("FieldValueInvalid", at.to_string(), message)));
                     continue;
                 }
                 _ => continue,
             };
             // What an object is cannot be seen to change: both versions are converted to one.
             let typed = path.is_root() && matches!(key.as_str(), "apiVersion" | "kind");
-            let old = old.filter(|_| !typed).and_then(|old| old_member(old, key));
-            let one = self.check(&path.child(key), inner, member, old);
-            out.merge(one);
+            let old = old.filter(|_| !typed).and_then(|old| old.get(key));
+            out.absorb(self.check(&path.child(key), inner, member, old));
         }
         for name in node.required.iter().filter(|name| !members.contains_key(&***name)) {
-            out.add(self.at(&path.child(name), |at| at.required("")));
+            out.causes.push(self.at(&path.child(name), |at| at.required("")));
         }
         out
     }
@@ -279,7 +317,7 @@ impl Walk<'_> {
             }
         }
         if !checks.any_of.is_empty() && !fits {
-            out.add(self.loose(&format!("{} must validate at least one schema (anyOf)", name())));
+            out.causes.push(self.loose(&format!("{} must validate at least one schema (anyOf)", name())));
         }
         best.into_iter().for_each(|one| out.merge(one));
 
@@ -294,10 +332,10 @@ impl Walk<'_> {
         }
         if valid != checks.all_of.len() {
             let none = if valid == 0 { ". None validated" } else { "" };
-            out.add(self.loose(&format!("{} must validate all the schemas (allOf){none}", name())));
+            out.causes.push(self.loose(&format!("{} must validate all the schemas (allOf){none}", name())));
         }
         if checks.not.as_ref().is_some_and(|not| self.check(path, not, value, None).causes.is_empty()) {
-            out.add(self.loose(&format!("{} must not validate the schema (not)", name())));
+            out.causes.push(self.loose(&format!("{} must not validate the schema (not)", name())));
         }
         out
     }
@@ -321,9 +359,29 @@ impl Walk<'_> {
             n => format!("Found {n} valid alternatives"),
         };
         let name = quote(&path.text());
-        out.add(self.loose(&format!("{name} must validate one and only one schema (oneOf). {what}")));
+        out.causes.push(self.loose(&format!("{name} must validate one and only one schema (oneOf). {what}")));
         if fitting.is_empty() {
             failed.into_iter().for_each(|one| out.merge(one));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Section 7: what a tenant may send cannot keep a thread busy for long.
+    #[test]
+    fn work_is_bounded() {
+        let branches: Vec<Value> = (0..100).map(|i| json!({"minimum": i + 1000})).collect();
+        let schema = Node::parse(&json!({"type": "array", "items": {"type": "integer", "anyOf": branches}}));
+        let value: Value = (0..100).collect();
+        let walk = |max_steps| Walk { max_steps, ..Walk::new("", true) };
+        let found = walk(5_000).run(&schema, &value, None);
+        assert!(found.last().is_some_and(|c| c.message.ends_with("validation takes more than 5000 steps")));
+        let found = walk(MAX_STEPS).run(&schema, &value, None);
+        assert!(found.iter().all(|c| !c.message.contains("steps")));
     }
 }

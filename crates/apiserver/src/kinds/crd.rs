@@ -49,8 +49,12 @@ pub fn establish_in(call: &Call<'_>, crd: &mut Value, old: Option<&Value>) -> Si
     SideEffects::default()
 }
 
-/// Fills in names and conversion.
+/// Fills in names, conversion and the stored version.
 pub fn default(crd: &mut Value) {
+    let stored = |status: &Value| status["storedVersions"].as_array().is_some_and(|s| !s.is_empty());
+    if crd.get("status").is_some_and(|status| status.is_object() && !stored(status)) {
+        crd["status"]["storedVersions"] = custom::stored_versions(crd).into();
+    }
     let Some(spec) = crd.get_mut("spec").and_then(Value::as_object_mut) else { return };
     spec.entry("conversion").or_insert_with(|| json!({"strategy": "None"}));
     let Some(names) = spec.get_mut("names").and_then(Value::as_object_mut) else { return };

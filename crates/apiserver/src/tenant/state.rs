@@ -1,5 +1,6 @@
 //! One tenant in memory: its objects, its keys, what it serves, what it is busy with.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -36,7 +37,8 @@ pub struct Tenant {
     panics: Panics,
     /// Seconds of the epoch of the last client request.
     active: AtomicI64,
-    definitions: Mutex<Vec<Arc<CompiledCrd>>>,
+    /// By name: as of which resourceVersion, and what is served of it.
+    definitions: Mutex<HashMap<NsName, (u64, Option<Arc<CompiledCrd>>)>>,
 }
 
 /// Reads a tenant's objects as one snapshot shows them.
@@ -108,16 +110,20 @@ impl Tenant {
     pub fn rebuild_catalog(&self) {
         let mut definitions = self.definitions.lock();
         let crds = ResourceId::new("apiextensions.k8s.io", "customresourcedefinitions");
-        // Compiled definitions are shared between tenants for as long as one of them holds them (Y4).
-        *definitions = self
-            .store
-            .snapshot()
-            .list(&crds, None, None)
-            .map(|(_, record)| record.tree())
-            .filter(|crd| custom::condition(crd, "Established") == Some("True"))
-            .map(|crd| custom::compile(&crd))
-            .collect();
-        let rows = definitions.iter().flat_map(|crd| crd.resources()).map(Arc::new).collect();
+        // Compiled definitions are shared between tenants for as long as one of them holds them (Y4). One that has
+        // not changed since it was last looked at is not looked at again.
+        let mut rows = Vec::new();
+        let mut current = HashMap::new();
+        for (name, record) in self.store.snapshot().list(&crds, None, None) {
+            let known = definitions.remove(&name).filter(|(rv, _)| *rv == record.rv());
+            let compiled = known.map(|(_, compiled)| compiled).unwrap_or_else(|| {
+                let crd = record.tree();
+                (custom::condition(&crd, "Established") == Some("True")).then(|| custom::compile(&crd))
+            });
+            rows.extend(compiled.iter().flat_map(|crd| crd.resources()).map(Arc::new));
+            current.insert(name, (record.rv(), compiled));
+        }
+        *definitions = current;
         self.catalog.store(Arc::new(Catalog::builtin().with_custom(rows)));
     }
 

@@ -1,4 +1,4 @@
-//! Kinds without pods: namespaces, nodes, policies, bindings, definitions.
+//! Kinds without pods: namespaces, nodes, policies, bindings.
 
 use serde_json::{Value, json};
 
@@ -40,26 +40,4 @@ pub(super) fn binding(object: &mut Value) {
             absent(subject, "apiGroup", "rbac.authorization.k8s.io");
         }
     }
-}
-
-pub(super) fn definition(object: &mut Value) {
-    let stored = each_version(object).find(|v| v["storage"] == true).map(|v| v["name"].clone());
-    if is_empty(object.pointer("/status/storedVersions"))
-        && let Some(stored) = stored
-    {
-        absent(object, "status", json!({}));
-        object["status"]["storedVersions"] = json!([stored]);
-    }
-    let Some(names) = object.pointer_mut("/spec/names") else { return };
-    let kind = names["kind"].as_str().unwrap_or_default().to_owned();
-    if is_empty(names.get("singular")) && !kind.is_empty() {
-        names["singular"] = kind.to_lowercase().into();
-    }
-    if is_empty(names.get("listKind")) && !kind.is_empty() {
-        names["listKind"] = format!("{kind}List").into();
-    }
-}
-
-fn each_version(object: &Value) -> impl Iterator<Item = &Value> {
-    object.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten()
 }

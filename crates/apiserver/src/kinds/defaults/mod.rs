@@ -30,7 +30,6 @@ pub fn computed(gvk: &Gvk, object: &mut Value) {
         ("autoscaling", "HorizontalPodAutoscaler") if &*gvk.version == "v2" => workload::autoscaler(object),
         ("networking.k8s.io", "NetworkPolicy") => api::network_policy(object),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => api::binding(object),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => api::definition(object),
         _ => {}
     }
 }
