@@ -84,6 +84,7 @@ impl<'s> Check<'s> {
             return;
         }
         match (at, self.types.declared(at)) {
+            (At::Ty(Ty::Any | Ty::Raw | Ty::FieldsV1), _) => {}
             (_, Some(Shape::Struct(_) | Shape::Map(_))) => self.members(at, value),
             (_, Some(Shape::List(list))) => self.items(list, value),
             (At::Ty(Ty::List(list)), _) => self.items(list, value),

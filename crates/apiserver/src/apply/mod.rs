@@ -260,7 +260,9 @@ impl Run<'_> {
                 entry.time = Some(request.now.to_owned());
             }
         }
-        drop_nulls(*types, *root, &mut merged);
+        if types.builtin {
+            drop_nulls(*types, *root, &mut merged);
+        }
         managers::write(&mut merged, entries);
         Ok(merged)
     }
@@ -348,7 +350,7 @@ fn drop_nulls(types: Types<'_>, at: At<'_>, value: &mut Value) {
             members.retain(|name, value| {
                 let (below, field) = types.member(shape, name);
                 if value.is_null() {
-                    if types.builtin && matches!(below, At::Ty(Ty::Str)) && field.is_none() {
+                    if matches!(below, At::Ty(Ty::Str)) && field.is_none() {
                         *value = Value::String(String::new());
                     }
                     return field.is_none_or(|f| f.nullable);

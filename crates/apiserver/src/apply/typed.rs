@@ -84,6 +84,8 @@ impl<'s> Types<'s> {
             At::Deduced | At::Undeclared => return None,
         };
         match ty {
+            // A built-in kind takes what it knows nothing of as one value, a CRD member by member.
+            Ty::Any | Ty::Raw | Ty::FieldsV1 if self.builtin => Some(Shape::Leaf),
             Ty::Any | Ty::Raw | Ty::FieldsV1 => None,
             Ty::Struct(id) => Some(self.of_struct(self.schema.get(*id))),
             Ty::Map(map) if map.atomic => Some(Shape::Leaf),

@@ -16,7 +16,7 @@ mod view;
 pub use call::{Call, Outcome, Warnings};
 pub use create::create;
 pub use delete::{delete, delete_collection};
-pub use ingest::{check_kind, known};
+pub use ingest::{check_configuration, check_kind, known};
 pub use list::{Page, check_fields, list, wait_for};
 pub use modify::{Change, PatchKind, modify};
 pub use read::get;

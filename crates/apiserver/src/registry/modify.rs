@@ -6,7 +6,7 @@ use super::call::{Call, Outcome};
 use super::commit::{self, Refused};
 use super::create::{self, check_name, defaults, reset_fields, rv_required, validate};
 use super::delete;
-use super::ingest::known;
+use super::ingest::{known_applied, known_patched};
 use super::refusals::{of_apply, of_patch};
 use super::view::view;
 use crate::admit;
@@ -137,7 +137,7 @@ fn patched(
         PatchKind::Strategic => patch::strategic_merge(schema, &Ty::Struct(call.resource.root), live, body),
     };
     let mut object = result.map_err(|e| of_patch(call, &e))?;
-    known(call, &mut object, Vec::new(), validation)?;
+    known_patched(call, &mut object, validation)?;
     check_name(call, &mut object)?;
     Ok(object)
 }
@@ -148,15 +148,12 @@ fn applied(
     body: &Value,
     options: &WriteOptions,
 ) -> Result<Value, ApiStatus> {
-    if !body.items(&["metadata", "managedFields"]).is_empty() {
-        return Err(ApiStatus::bad_request("metadata.managedFields must be nil"));
-    }
     let mut body = body.clone();
     check_name(call, &mut body)?;
     if call.resource.namespaced {
         body.set_meta("namespace", call.target.namespace.as_str());
     }
-    apply::apply(apply::Apply {
+    let done = apply::apply(apply::Apply {
         schema: &call.resource.schema,
         root: call.resource.root,
         live,
@@ -168,8 +165,10 @@ fn applied(
         now: &clock::now(),
         reset_fields: &reset_fields(call, call.subresource()),
     })
-    .map(|done| done.object)
-    .map_err(|e| of_apply(call, &e))
+    .map_err(|e| of_apply(call, &e))?;
+    let mut object = done.object;
+    known_applied(call, &mut object)?;
+    Ok(object)
 }
 
 /// Expectations that the client put into the object: uid and resourceVersion. Gives whether the version was named.

@@ -17,7 +17,8 @@ pub fn of_patch(call: &Call<'_>, error: &PatchError) -> ApiStatus {
             }
         }
         Category::TooLarge => ApiStatus::too_large(&*error.message),
-        Category::Internal => ApiStatus::internal(&error.message),
+        // Upstream answers these without a reason.
+        Category::Internal => ApiStatus::plain(500, "", &*error.message),
     }
 }
 
@@ -42,7 +43,7 @@ pub fn of_apply(call: &Call<'_>, error: &ApplyError) -> ApiStatus {
             status.message = error.to_string();
             status
         }
-        ApplyError::Invalid { .. } => ApiStatus::plain(500, "InternalError", error.to_string()),
+        ApplyError::Invalid { .. } => ApiStatus::plain(500, "", error.to_string()),
         ApplyError::ManagedFieldsGiven => ApiStatus::bad_request(error.to_string()),
     }
 }

@@ -135,9 +135,8 @@ fn apply_change<'a>(
         });
     }
     let format = if media == APPLY_JSON { Format::Json } else { Format::Yaml };
-    let mut found = decode::object(format, bytes)?;
-    registry::check_kind(call, &mut found.object)?;
-    registry::known(call, &mut found.object, found.findings, options.validation)?;
+    let found = decode::object(format, bytes)?;
+    registry::check_configuration(call, &found.object, &found.findings, options.validation)?;
     Ok(Change::Apply(found.object))
 }
 

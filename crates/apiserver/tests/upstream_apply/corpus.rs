@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::kinds;
 use crate::scenario::{Case, Set, Step};
 
 pub fn sets() -> Vec<Set> {
@@ -17,33 +18,36 @@ pub fn sets() -> Vec<Set> {
         set("v1", "Service", "services", services()),
         set("golden.skerry.test/v1", "Thing", "things", things()),
     ]
+    .into_iter()
+    .chain(kinds::sets())
+    .collect()
 }
 
-fn case(name: &str, steps: Vec<Step>) -> Case {
+pub fn case(name: &str, steps: Vec<Step>) -> Case {
     Case { name: name.to_owned(), steps }
 }
 
-fn apply(manager: &str, body: Value) -> Step {
+pub fn apply(manager: &str, body: Value) -> Step {
     Step::new("apply", manager, body)
 }
 
-fn create(manager: &str, body: Value) -> Step {
+pub fn create(manager: &str, body: Value) -> Step {
     Step::new("create", manager, body)
 }
 
-fn update(manager: &str, edit: Value) -> Step {
+pub fn update(manager: &str, edit: Value) -> Step {
     Step::new("update", manager, edit)
 }
 
-fn merge(manager: &str, body: Value) -> Step {
+pub fn merge(manager: &str, body: Value) -> Step {
     Step::new("merge", manager, body)
 }
 
-fn json_patch(manager: &str, body: Value) -> Step {
+pub fn json_patch(manager: &str, body: Value) -> Step {
     Step::new("json", manager, body)
 }
 
-fn strategic(manager: &str, body: Value) -> Step {
+pub fn strategic(manager: &str, body: Value) -> Step {
     Step::new("strategic", manager, body)
 }
 
@@ -433,7 +437,7 @@ fn configmaps() -> Vec<Case> {
             "metadata that nobody owns",
             vec![apply(
                 "a",
-                json!({"metadata": {"generation": 7, "selfLink": "/x", "creationTimestamp": null}, "data": {"k": "1"}}),
+                json!({"metadata": {"selfLink": "/x", "creationTimestamp": null}, "data": {"k": "1"}}),
             )],
         ),
     ];

@@ -5,6 +5,11 @@
 //! `SKERRY_RECORD_SERVER=https://127.0.0.1:6443 SKERRY_RECORD_TOKEN=… cargo test --test upstream_apply -- --ignored`.
 
 mod corpus;
+mod kinds;
 mod record;
 mod replay;
 mod scenario;
+mod served;
+#[allow(dead_code, reason = "shared with the tests of the whole server, which use all of it")]
+#[path = "../it/support.rs"]
+mod support;
