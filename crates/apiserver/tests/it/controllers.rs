@@ -84,7 +84,12 @@ async fn a_deployment_rolls_out_and_leaves_nothing() {
         run_pods(&w).await;
         let now = w.get(&format!("{DEPLOYMENTS}/web")).await.unwrap();
         let status = &now["status"];
-        if status["updatedReplicas"] == 2 && status["replicas"] == 2 && status["availableReplicas"] == 2 {
+        let seen = status["observedGeneration"] == now["metadata"]["generation"];
+        if seen
+            && status["updatedReplicas"] == 2
+            && status["replicas"] == 2
+            && status["availableReplicas"] == 2
+        {
             assert_eq!(now["metadata"]["annotations"]["deployment.kubernetes.io/revision"], "2");
             break;
         }
