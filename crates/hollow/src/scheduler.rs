@@ -152,9 +152,8 @@ async fn bind(client: &Client, pod: &Pod, node: &str) -> bool {
     let body = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name, "namespace": namespace, "uid": pod.uid()},
                       "target": {"apiVersion": "v1", "kind": "Node", "name": node}});
     let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
-    let bound =
-        pods.create_subresource::<_, serde_json::Value>("binding", &name, &PostParams::default(), &body);
-    match bound.await {
+    let params = PostParams::default();
+    match pods.create_subresource::<_, serde_json::Value>("binding", &name, &params, &body).await {
         Ok(_) => true,
         // Gone, or bound already: the watch will say which.
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => true,
