@@ -142,6 +142,8 @@ pub(super) trait Store: Send + Sync {
     fn drop_tenant(&self, tenant: TenantId, max: usize) -> Result<Remaining, StoreFault>;
     /// After [`StoreFault::Full`]: opens the data anew and says what of it is durable.
     fn reopen(&self) -> Result<Position, StoreFault>;
+    /// Gives its files back: nothing is asked of it any more.
+    fn close(&self) {}
     /// Bytes on disk, for choosing a shard.
     fn bytes(&self) -> u64;
 }

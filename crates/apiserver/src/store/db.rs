@@ -6,10 +6,11 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use tokio::sync::{broadcast, oneshot};
 
-use super::backend::{HeadRow, Remaining, Store, StoreFault};
+use super::backend::{HeadRow, Remaining, Store};
 use super::base::Layer;
 use super::config::{Limits, StoreConfig};
 use super::cursor::CursorEnd;
+use super::errors::{OpenError, TenantError};
 use super::intent::CommitError;
 use super::memory::MemoryStore;
 use super::open;
@@ -22,8 +23,8 @@ use crate::tenant::TenantId;
 /// Objects removed per call of [`Db::drop_tenant`].
 const DROP_CHUNK: usize = 2000;
 
-/// The store of a process. Dropping it writes what waits and stops the writers; files are free for another
-/// process once the last handle of a tenant is dropped, too.
+/// The store of a process. Dropping it writes what waits and gives the files back; handles of tenants that live
+/// on show what they showed and write nothing.
 pub struct Db {
     shards: Vec<Arc<Shard>>,
     writers: Vec<JoinHandle<()>>,
@@ -75,58 +76,6 @@ pub struct ShardStatus {
     pub bytes: u64,
     /// Whether it is served.
     pub health: Health,
-}
-
-/// The store could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The files cannot be used.
-    #[error("shard {shard} of the store cannot be opened: {reason}")]
-    Shard {
-        /// The shard.
-        shard: usize,
-        /// Why.
-        reason: String,
-    },
-    /// The files were written by a later version.
-    #[error("the store has format {found}, this version reads up to {known}")]
-    Newer {
-        /// Format of the files.
-        found: u32,
-        /// The newest known format.
-        known: u32,
-    },
-    /// The number of shards is fixed at the first start.
-    #[error("the store has {found} shards, {asked} are configured")]
-    Shards {
-        /// Shards of the files.
-        found: usize,
-        /// Shards asked for.
-        asked: usize,
-    },
-}
-
-/// A call about a tenant did not succeed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TenantError {
-    /// No tenant of this id.
-    #[error("no tenant {0}")]
-    Unknown(TenantId),
-    /// The id is taken.
-    #[error("tenant {0} exists")]
-    Exists(TenantId),
-    /// Its deletion has begun.
-    #[error("tenant {0} is being deleted")]
-    Dropping(TenantId),
-    /// A stored value of it is damaged: it stays closed, others are served (K13).
-    #[error("tenant failed: {0}")]
-    Damaged(String),
-    /// No such shard, or none that can be written.
-    #[error("no shard to put it on")]
-    NoShard,
-    /// The writer refused.
-    #[error(transparent)]
-    Refused(#[from] CommitError),
 }
 
 impl Db {
@@ -330,6 +279,8 @@ impl Drop for Db {
             // A writer that panicked has said so in its shard's health.
             let _ = writer.join();
         }
+        // Handles of tenants may live on.
+        self.shards.iter().for_each(|shard| shard.store.close());
     }
 }
 
@@ -367,12 +318,4 @@ async fn ask<T>(
     let (reply, answer) = oneshot::channel();
     shard.control(make(reply))?;
     answer.await.unwrap_or_else(|_| Err(CommitError::Failed("the store is closed".to_owned())))
-}
-
-pub(super) fn fault(fault: StoreFault) -> TenantError {
-    match fault {
-        StoreFault::Full => CommitError::Full.into(),
-        StoreFault::Corrupt { .. } => TenantError::Damaged(fault.to_string()),
-        StoreFault::Failed(reason) => CommitError::Failed(reason).into(),
-    }
 }

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, broadcast};
 use super::backend::{HeadRow, LogRow, Logged, Store, StoreFault, StoredHead};
 use super::base::{BASE_RV, Layer, Layered};
 use super::config::{Limits, StoreConfig};
-use super::db::{TenantError, fault};
+use super::errors::TenantError;
 use super::event::{Change, ChangeKind};
 use super::feed::Feed;
 use super::history::History;
@@ -162,9 +162,9 @@ pub(super) fn tenant(
         Ok(rows) => rows,
         Err(damage @ StoreFault::Corrupt { .. }) => {
             held.failed = Some(damage.to_string());
-            return Err(fault(damage));
+            return Err(damage.into());
         }
-        Err(other) => return Err(fault(other)),
+        Err(other) => return Err(other.into()),
     };
     let replayed = std::mem::take(&mut held.replayed);
     let floors = floors(&held.last, &replayed);

@@ -66,6 +66,8 @@ struct Half {
 }
 
 pub(super) struct Journal {
+    /// Of the tables: frames of others are none.
+    epoch: u64,
     halves: [Half; 2],
     active: usize,
     offset: u64,
@@ -74,11 +76,11 @@ pub(super) struct Journal {
 impl Journal {
     /// The frames after number `applied`, in order, and the journal, which begins anew: they are to be in the
     /// tables before anything is appended.
-    pub fn open(media: [Box<dyn Medium>; 2], applied: u64) -> io::Result<(Self, Vec<Frame>)> {
+    pub fn open(media: [Box<dyn Medium>; 2], epoch: u64, applied: u64) -> io::Result<(Self, Vec<Frame>)> {
         let mut frames = Vec::new();
         let mut open = |medium: Box<dyn Medium>| {
             let bytes = medium.read()?;
-            frames.extend(read(&bytes).into_iter().filter(|frame| frame.number > applied));
+            frames.extend(read(&bytes, epoch).into_iter().filter(|frame| frame.number > applied));
             io::Result::Ok(Half { medium, size: bytes.len() as u64 })
         };
         let [first, second] = media;
@@ -88,7 +90,7 @@ impl Journal {
         if numbers.zip(applied + 1..).any(|(number, expected)| number != expected) {
             return Err(io::Error::other("the journal has a gap: a frame of it is damaged"));
         }
-        Ok((Self { halves, active: 0, offset: 0 }, frames))
+        Ok((Self { epoch, halves, active: 0, offset: 0 }, frames))
     }
 
     /// Bytes written since the last turn.
@@ -98,7 +100,7 @@ impl Journal {
 
     /// Makes a frame durable.
     pub fn append(&mut self, frame: &Frame) -> Result<(), AppendError> {
-        let bytes = encode(frame);
+        let bytes = encode(frame, self.epoch);
         let half = &mut self.halves[self.active];
         let end = self.offset + bytes.len() as u64;
         if end > half.size {
@@ -120,23 +122,30 @@ impl Journal {
     }
 }
 
-fn encode(frame: &Frame) -> Vec<u8> {
+fn encode(frame: &Frame, epoch: u64) -> Vec<u8> {
     let mut out = vec![0; HEAD];
     put_u64(&mut out, frame.number);
     put_u64(&mut out, frame.seq);
     out.extend_from_slice(&frame.payload);
     let len = u32::try_from(out.len() - HEAD).unwrap_or(u32::MAX);
-    let sum = crc32fast::hash(&out[HEAD..]);
+    let sum = checksum(epoch, &out[HEAD..]);
     out[..4].copy_from_slice(&len.to_le_bytes());
     out[4..HEAD].copy_from_slice(&sum.to_le_bytes());
     out
 }
 
+fn checksum(epoch: u64, body: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&epoch.to_le_bytes());
+    hasher.update(body);
+    hasher.finalize()
+}
+
 /// Frames from the beginning of a file to the first that is not one or does not follow.
-fn read(bytes: &[u8]) -> Vec<Frame> {
+fn read(bytes: &[u8], epoch: u64) -> Vec<Frame> {
     let mut reader = Reader(bytes);
     let mut frames: Vec<Frame> = Vec::new();
-    while let Ok(frame) = read_one(&mut reader) {
+    while let Ok(frame) = read_one(&mut reader, epoch) {
         if frames.last().is_some_and(|last| last.number + 1 != frame.number) {
             break;
         }
@@ -145,11 +154,11 @@ fn read(bytes: &[u8]) -> Vec<Frame> {
     frames
 }
 
-fn read_one(reader: &mut Reader<'_>) -> Result<Frame, Broken> {
+fn read_one(reader: &mut Reader<'_>, epoch: u64) -> Result<Frame, Broken> {
     let len = reader.u32()? as usize;
     let sum = reader.u32()?;
     let body = reader.take(len)?;
-    if crc32fast::hash(body) != sum {
+    if checksum(epoch, body) != sum {
         return Err(Broken);
     }
     let mut body = Reader(body);
@@ -240,13 +249,13 @@ mod tests {
 
     fn frame(number: u64) -> Frame {
         let mut rows = Rows::default();
-        rows.put(Target::Objects, b"key", (number % 3 > 0).then_some(&b"value"[..]));
+        rows.put(Target::Objects, b"key", (!number.is_multiple_of(3)).then_some(&b"value"[..]));
         rows.put(Target::Log, &number.to_le_bytes(), Some(&vec![7; number as usize % 11]));
         Frame { number, seq: number * 2, payload: rows.0 }
     }
 
     fn open(halves: &[Memory; 2], applied: u64) -> io::Result<(Journal, Vec<Frame>)> {
-        Journal::open([Box::new(halves[0].clone()), Box::new(halves[1].clone())], applied)
+        Journal::open([Box::new(halves[0].clone()), Box::new(halves[1].clone())], 7, applied)
     }
 
     #[test]
@@ -275,6 +284,8 @@ mod tests {
         *halves[0].0.lock() = whole;
         assert_eq!(open(&halves, 9).unwrap().1, []);
         assert_eq!(open(&halves, 7).unwrap().1, [frame(8), frame(9)]);
+        let others = [Box::new(halves[0].clone()) as Box<dyn Medium>, Box::new(halves[1].clone())];
+        assert_eq!(Journal::open(others, 8, 3).unwrap().1, [], "of other tables");
         // A frame that others follow in the other file is missed.
         halves[1].0.lock()[10] ^= 1;
         assert!(open(&halves, 3).is_err());

@@ -4,6 +4,7 @@
 //! there are enough of them, in one transaction that also says which frame was the last; a start takes in what
 //! they lack. What is not in the tables yet is in the journal, so nothing is read from tables before that.
 
+mod applier;
 mod journal;
 mod tables;
 mod value;
@@ -11,25 +12,27 @@ mod wire;
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::ErrorKind::{QuotaExceeded, StorageFull};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, RwLock};
 use redb::Database;
 
+use self::applier::{Inner, State, closed, is_full};
 pub(super) use self::journal::Medium;
 use self::journal::{AppendError, Frame, Journal, Rows, Target};
+use self::tables::Progress;
 pub(super) use self::tables::Refusal;
 #[cfg(test)]
 pub(super) use self::tables::tamper;
-use self::tables::{Progress, Trouble};
 use self::value::FORMAT;
 use super::backend::{Batch, LogRow, Position, Remaining, Store, StoreFault, StoredHead};
 use super::config::StoreConfig;
-use super::db::{Db, OpenError};
+use super::db::Db;
+use super::errors::OpenError;
 use super::key::Key;
 use super::record::Record;
 use super::table::Slot;
@@ -39,8 +42,6 @@ use crate::tenant::TenantId;
 const CACHE: usize = 16 << 20;
 /// The journal grows to this before writers wait for the tables.
 const JOURNAL_MOST: u64 = 64 << 20;
-/// How often tables that have no room are tried again.
-const RETRY: Duration = Duration::from_millis(250);
 
 /// How the tables are opened: at start, and again after a full disk.
 pub(super) type Opener = Box<dyn Fn() -> Result<Database, redb::DatabaseError> + Send + Sync>;
@@ -53,44 +54,10 @@ pub(super) struct Files {
     pub path: PathBuf,
 }
 
-struct State {
-    journal: Journal,
-    /// Frames of the active half of the journal.
-    pending: Vec<Frame>,
-    pending_bytes: usize,
-    since: Instant,
-    /// Frames of the other half, on their way into the tables.
-    frozen: Arc<Vec<Frame>>,
-    /// Tenants of which the tables lack something.
-    touched: HashSet<TenantId>,
-    /// The last frame and how far the shard is with it.
-    number: u64,
-    seq: u64,
-    closing: bool,
-    /// The tables could not take frames in.
-    fault: Option<StoreFault>,
-}
-
-struct Inner {
-    opener: Opener,
-    path: PathBuf,
-    config: StoreConfig,
-    epoch: u64,
-    /// `None` while they could not be opened anew.
-    tables: RwLock<Option<Database>>,
-    state: Mutex<State>,
-    /// Frames came, or the store closes.
-    came: Condvar,
-    /// Frames are in the tables.
-    applied: Condvar,
-    /// One at a time brings frames into the tables.
-    applying: Mutex<()>,
-}
-
 /// The data of one shard.
 pub(super) struct RedbStore {
     inner: Arc<Inner>,
-    applier: Option<JoinHandle<()>>,
+    applier: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Db {
@@ -135,7 +102,7 @@ impl RedbStore {
         let db = opener().map_err(|error| other(&error))?;
         tables::prepare(&db, shards)?;
         let Progress { epoch, seq, frame } = tables::progress(&db)?;
-        let (journal, frames) = Journal::open(journal, frame).map_err(|error| other(&error))?;
+        let (journal, frames) = Journal::open(journal, epoch, frame).map_err(|error| other(&error))?;
         tables::apply(&db, &frames)?;
         let (number, seq) = frames.last().map_or((frame, seq), |last| (last.number, last.seq));
         let state = State {
@@ -160,136 +127,18 @@ impl RedbStore {
             came: Condvar::new(),
             applied: Condvar::new(),
             applying: Mutex::default(),
+            closed: AtomicBool::new(false),
         });
         let working = inner.clone();
         let thread = std::thread::Builder::new().name("store-tables".to_owned());
         let applier = thread.spawn(move || working.run()).map_err(|error| other(&error))?;
-        Ok(Self { inner, applier: Some(applier) })
+        Ok(Self { inner, applier: Mutex::new(Some(applier)) })
     }
 }
 
 impl Drop for RedbStore {
     fn drop(&mut self) {
-        self.inner.state.lock().closing = true;
-        self.inner.came.notify_all();
-        if let Some(applier) = self.applier.take() {
-            // What it could not bring into the tables is in the journal.
-            let _ = applier.join();
-        }
-    }
-}
-
-impl Inner {
-    /// Brings frames into the tables when there are enough of them or they have waited enough.
-    fn run(&self) {
-        let _end = Ending(self);
-        loop {
-            let mut state = self.state.lock();
-            let failed = state.fault.is_some();
-            let due = state.since + self.config.tables_after;
-            if state.closing {
-                break;
-            } else if failed || !state.frozen.is_empty() {
-                self.came.wait_for(&mut state, RETRY);
-            } else if state.pending.is_empty() {
-                self.came.wait(&mut state);
-                continue;
-            } else if state.pending_bytes < self.config.tables_bytes && Instant::now() < due {
-                self.came.wait_until(&mut state, due);
-                continue;
-            }
-            drop(state);
-            // What went wrong is told to the next who writes.
-            let _ = self.step();
-        }
-        let _ = self.flush();
-    }
-
-    /// Brings the frozen frames into the tables, or freezes the pending ones and brings these.
-    fn step(&self) -> Result<(), StoreFault> {
-        let _one = self.applying.lock();
-        let frames = {
-            let mut state = self.state.lock();
-            if let Some(failed @ StoreFault::Failed(_)) = &state.fault {
-                return Err(failed.clone());
-            }
-            if state.frozen.is_empty() {
-                if state.pending.is_empty() {
-                    return Ok(());
-                }
-                state.frozen = Arc::new(std::mem::take(&mut state.pending));
-                state.pending_bytes = 0;
-                state.journal.turn();
-            }
-            state.frozen.clone()
-        };
-        // Taking a frame in twice does no harm, should a full disk leave it open whether it is in.
-        let outcome = self.with_tables(|db| tables::apply(db, &frames));
-        let mut state = self.state.lock();
-        if outcome.is_ok() {
-            state.frozen = Arc::default();
-            if state.pending.is_empty() {
-                state.touched.clear();
-            }
-        }
-        state.fault = outcome.clone().err();
-        self.applied.notify_all();
-        outcome
-    }
-
-    /// Until the tables have everything.
-    fn flush(&self) -> Result<(), StoreFault> {
-        loop {
-            let state = self.state.lock();
-            if state.pending.is_empty() && state.frozen.is_empty() {
-                return Ok(());
-            }
-            drop(state);
-            self.step()?;
-        }
-    }
-
-    fn with_tables<T>(&self, work: impl FnOnce(&Database) -> Result<T, Trouble>) -> Result<T, StoreFault> {
-        let outcome = {
-            let mut tables = self.tables.read();
-            if tables.is_none() {
-                drop(tables);
-                let opened = (self.opener)().map_err(|error| fault(error.into()))?;
-                *self.tables.write() = Some(opened);
-                tables = self.tables.read();
-            }
-            work(tables.as_ref().ok_or(StoreFault::Full)?).map_err(fault)
-        };
-        if outcome.as_ref().err() == Some(&StoreFault::Full) {
-            // It refuses everything until it is opened anew.
-            *self.tables.write() = None;
-        }
-        outcome
-    }
-}
-
-/// Nobody waits for an applier that is gone.
-struct Ending<'a>(&'a Inner);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.state.lock().fault = Some(StoreFault::Failed("the tables' thread stopped".to_owned()));
-            self.0.applied.notify_all();
-        }
-    }
-}
-
-fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.kind(), StorageFull | QuotaExceeded)
-}
-
-fn fault(trouble: Trouble) -> StoreFault {
-    match trouble {
-        Trouble::Redb(redb::Error::Io(error)) if is_full(&error) => StoreFault::Full,
-        Trouble::Redb(error) => StoreFault::Failed(error.to_string()),
-        Trouble::Corrupt(tenant, detail) => StoreFault::Corrupt { tenant, detail },
-        Trouble::Frame => StoreFault::Failed("a frame of the journal cannot be read".to_owned()),
+        self.close();
     }
 }
 
@@ -338,6 +187,9 @@ impl Store for RedbStore {
     fn commit(&self, batch: &Batch) -> Result<(), StoreFault> {
         let payload = rows(batch);
         let mut state = self.inner.state.lock();
+        if state.closing {
+            return Err(closed());
+        }
         while state.journal.len() > JOURNAL_MOST && state.fault.is_none() {
             self.inner.applied.wait(&mut state);
         }
@@ -391,6 +243,16 @@ impl Store for RedbStore {
         self.position()
     }
 
+    fn close(&self) {
+        self.inner.state.lock().closing = true;
+        self.inner.came.notify_all();
+        if let Some(applier) = self.applier.lock().take() {
+            // What it could not bring into the tables is in the journal.
+            let _ = applier.join();
+        }
+        self.inner.close();
+    }
+
     fn bytes(&self) -> u64 {
         std::fs::metadata(&self.inner.path).map(|file| file.len()).unwrap_or_default()
     }
@@ -401,6 +263,10 @@ impl RedbStore {
     /// Lets a test change the tables.
     pub(super) fn tamper(&self, work: impl FnOnce(&Database)) {
         self.inner.flush().unwrap();
-        self.inner.with_tables(|db| Ok::<_, Trouble>(work(db))).unwrap();
+        let change = |db: &Database| {
+            work(db);
+            Ok(())
+        };
+        self.inner.with_tables(change).unwrap();
     }
 }

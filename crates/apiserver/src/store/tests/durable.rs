@@ -155,6 +155,21 @@ async fn many_open_one_tenant_once() {
     assert!(all.iter().all(|tenant| tenant.as_ref().unwrap().current_rv() == 2));
 }
 
+#[tokio::test]
+async fn a_closed_store_gives_its_files_back_while_handles_live_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = redb(folder.path());
+    let old = make(&db, 0).await;
+    old.commit(put(&pod("a"), 1)).await.unwrap();
+    drop(db);
+    let closed = CommitError::Failed("the store is closed".to_owned());
+    assert_eq!(old.commit(put(&pod("b"), 1)).await, Err(closed));
+    assert_eq!(old.snapshot().count(&pods()), 1);
+    let db = redb(folder.path());
+    let new = open(&db, 0).await.unwrap();
+    assert_eq!(new.commit(put(&pod("b"), 1)).await.unwrap().rv(), 3);
+}
+
 #[test]
 fn the_number_of_shards_is_fixed() {
     let folder = tempfile::tempdir().unwrap();
