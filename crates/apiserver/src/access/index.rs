@@ -118,6 +118,9 @@ pub struct NoSuchRole {
     pub name: Box<str>,
 }
 
+/// A rule that reaches somebody, or the role that should hold some.
+pub type Reached<'a> = Result<(Source<'a>, &'a Rule), NoSuchRole>;
+
 impl Binding {
     fn from_value(object: &Value) -> Self {
         let text = |value: &Value| Box::from(value.as_str().unwrap_or_default());
@@ -293,12 +296,7 @@ impl Index {
     }
 
     /// Visits every rule that reaches `who` in a namespace (empty: cluster scope only), until `visit` returns `false`.
-    pub fn visit(
-        &self,
-        who: &Identity,
-        namespace: &str,
-        visit: &mut dyn FnMut(Result<(Source<'_>, &Rule), NoSuchRole>) -> bool,
-    ) {
+    pub fn visit(&self, who: &Identity, namespace: &str, visit: &mut dyn FnMut(Reached<'_>) -> bool) {
         let scopes = [Some(""), Some(namespace).filter(|n| !n.is_empty())];
         for scope in scopes.into_iter().flatten() {
             let is_visible = |b: &&Arc<BindingBox>| {

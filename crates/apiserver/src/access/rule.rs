@@ -106,14 +106,14 @@ impl Rule {
     /// Whether it covers a rule of one verb, group, resource and name at most.
     fn covers(&self, atom: &Self) -> bool {
         let all = |set: &[Box<str>], of: &[Box<str>]| has(set, "*") || of.iter().all(|w| has(set, w));
-        let resource = |path: &Box<str>| {
+        let resource = |path: &str| {
             has(&self.resources, "*")
                 || has(&self.resources, path)
                 || path.split_once('/').is_some_and(|(_, sub)| has(&self.resources, &format!("*/{sub}")))
         };
         all(&self.verbs, &atom.verbs)
             && all(&self.groups, &atom.groups)
-            && atom.resources.iter().all(resource)
+            && atom.resources.iter().all(|path| resource(path))
             && (self.names.is_empty()
                 || (!atom.names.is_empty() && atom.names.iter().all(|n| has(&self.names, n))))
             && atom.urls.iter().all(|url| self.urls.iter().any(|own| url_covers(own, url)))

@@ -188,8 +188,7 @@ where
                 }
                 return;
             }
-            () = server.stop.cancelled(), if !draining => {
-                draining = true;
+            () = server.stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 // Watches do not end by themselves.
                 if tokio::time::timeout(DRAIN, connection.as_mut()).await.is_err() {

@@ -13,9 +13,11 @@ const LIMIT: u32 = 20;
 /// Sources remembered; beyond them old windows are forgotten.
 const SOURCES: usize = 10_000;
 
+type Source = (IpAddr, Option<TenantId>);
+
 /// Counts per source and tenant.
 #[derive(Default)]
-pub struct Failures(Mutex<HashMap<(IpAddr, Option<TenantId>), (Instant, u32)>>);
+pub struct Failures(Mutex<HashMap<Source, (Instant, u32)>>);
 
 impl Failures {
     /// Counts a failure; whether the source has had more than it may.

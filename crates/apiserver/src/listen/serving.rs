@@ -168,7 +168,7 @@ impl Serving {
         Ok(key)
     }
 
-    fn from_files(&self) -> Option<Arc<CertifiedKey>> {
+    fn file_leaf(&self) -> Option<Arc<CertifiedKey>> {
         let files = self.files.as_ref()?;
         let mut held = files.held.lock();
         if held.0.elapsed() > REREAD {
@@ -192,7 +192,7 @@ impl Serving {
             Some(name) => match kubernetes_name(name) {
                 None | Some(Some(_)) if (self.known)(name) => self.single_leaf(name),
                 Some(_) => self.shared_leaf(),
-                None => match self.from_files() {
+                None => match self.file_leaf() {
                     Some(key) => return Some(key),
                     None => self.shared_leaf(),
                 },

@@ -22,6 +22,9 @@ use crate::model::catalog::Catalog;
 use crate::model::gvk::ResourceId;
 use crate::store::{Key, NsName, Snapshot, TenantStore};
 
+/// Definitions by name: the version compiled, and what it serves once it is established.
+type Definitions = HashMap<NsName, (u64, Option<Arc<CompiledCrd>>)>;
+
 /// A virtual cluster that is served.
 pub struct Tenant {
     /// Its id.
@@ -38,7 +41,7 @@ pub struct Tenant {
     /// Seconds of the epoch of the last client request.
     active: AtomicI64,
     /// By name: as of which resourceVersion, and what is served of it.
-    definitions: Mutex<HashMap<NsName, (u64, Option<Arc<CompiledCrd>>)>>,
+    definitions: Mutex<Definitions>,
 }
 
 /// Reads a tenant's objects as one snapshot shows them.
