@@ -5,6 +5,7 @@
 
 mod controllers;
 mod crud;
+mod custom;
 mod front;
 mod support;
 mod wire;
