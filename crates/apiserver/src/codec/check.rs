@@ -199,14 +199,19 @@ impl<'a> Walk<'a> {
 
     fn time(&self, ty: &Ty, value: &mut Value) -> Result<(), TypeMismatch> {
         let text = value.as_str().unwrap_or_default();
-        let at = text.parse::<Timestamp>().map_err(|_| {
-            let layout = if *ty == Ty::Time {
-                "2006-01-02T15:04:05Z07:00"
-            } else {
-                "2006-01-02T15:04:05.000000Z07:00"
-            };
-            self.fail(format!("parsing time {text:?} as {layout:?}: cannot parse {text:?} as \"2006\""))
-        })?;
+        let (layout, fraction) = match ty {
+            Ty::Time => ("2006-01-02T15:04:05Z07:00", None),
+            _ => ("2006-01-02T15:04:05.000000Z07:00", Some(6)),
+        };
+        let bad = |at: &str, want: &str| {
+            self.fail(format!("parsing time {text:?} as {layout:?}: cannot parse {at:?} as {want:?}"))
+        };
+        let at = text.parse::<Timestamp>().map_err(|_| bad(text, "2006"))?;
+        let rest = text.get(19..).unwrap_or_default();
+        let digits = rest.strip_prefix('.').map(|r| r.bytes().take_while(u8::is_ascii_digit).count());
+        if fraction.is_some() && digits != fraction {
+            return Err(bad(rest, ".000000"));
+        }
         let text = if *ty == Ty::Time { clock::format_seconds(at) } else { clock::format_micros(at) };
         *value = Value::String(text);
         Ok(())
@@ -245,8 +250,11 @@ pub(crate) fn is_absent(field: &Field, value: &Value) -> bool {
     match field.zero {
         Zero::Kept => false,
         Zero::Dropped => is_zero(value),
-        // Empty lists and maps go through protobuf, which has no such thing.
-        Zero::Shown => matches!(field.ty, Ty::List(_) | Ty::Map(_)) && is_zero(value),
+        // Empty lists and maps go through protobuf, which has no such thing. Where there is a default,
+        // upstream puts it in the place of a zero.
+        Zero::Shown => {
+            is_zero(value) && (matches!(field.ty, Ty::List(_) | Ty::Map(_)) || field.default.is_some())
+        }
     }
 }
 

@@ -134,9 +134,12 @@ fn mismatches_speak_as_upstream() {
     for (mut value, want) in cases {
         assert_eq!(check("apps", "v1", "deployments", &mut value).unwrap_err(), want);
     }
-    let mut lease = json!({"spec": {"renewTime": "2026-01-01T00:00:00+02:00"}});
+    let mut lease = json!({"spec": {"renewTime": "2026-01-01T00:00:00.000000+02:00"}});
     check("coordination.k8s.io", "v1", "leases", &mut lease).unwrap();
     assert_eq!(lease["spec"]["renewTime"], "2025-12-31T22:00:00.000000Z");
+    let mut short = json!({"spec": {"renewTime": "2026-01-01T00:00:00.5Z"}});
+    let want = r#"parsing time "2026-01-01T00:00:00.5Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse ".5Z" as ".000000""#;
+    assert_eq!(check("coordination.k8s.io", "v1", "leases", &mut short).unwrap_err(), want);
     let mut secret = json!({"data": {"a": "%"}});
     assert!(check("", "v1", "secrets", &mut secret).unwrap_err().starts_with("illegal base64"));
     assert!(builtin().schema.by_name("core/v1.PodSpec").is_some());

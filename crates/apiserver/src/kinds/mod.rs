@@ -97,8 +97,11 @@ pub fn prepare_update(resource: &Resource, new: &mut Value, old: &Value) {
 
 /// Objections of the tables and of the kind.
 pub fn validate(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let mut causes = validate::spec(&resource.schema, resource.root, new, old);
-    causes.extend((hooks(resource).validate)(new, old));
+    let own = (hooks(resource).validate)(new, old);
+    let mut causes = validate::content(&resource.schema, resource.root, new, old);
+    // The kind words its objections better than the tables.
+    causes.retain(|cause| !own.iter().any(|known| known.field == cause.field));
+    causes.extend(own);
     causes
 }
 

@@ -78,6 +78,18 @@ impl Quantity {
         }
     }
 
+    /// The sum of two, in the form of the first.
+    pub fn plus(&self, other: &Self) -> Self {
+        let exponent = self.exponent.min(other.exponent);
+        let at = |q: &Self| {
+            let factor = 10i128.checked_pow((q.exponent - exponent).unsigned_abs()).unwrap_or(i128::MAX);
+            q.mantissa.saturating_mul(factor)
+        };
+        let mut out = Self { mantissa: at(self).saturating_add(at(other)), exponent, format: self.format };
+        out.normalise();
+        out
+    }
+
     /// The value when it is a whole number.
     pub fn whole(&self) -> Option<i128> {
         if self.exponent >= 0 {
@@ -203,6 +215,9 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(Quantity::parse(text).unwrap().canonical(), want, "{text}");
         }
+        let sum =
+            |a: &str, b: &str| Quantity::parse(a).unwrap().plus(&Quantity::parse(b).unwrap()).canonical();
+        assert_eq!((sum("500m", "1"), sum("1Gi", "512Mi")), ("1500m".into(), "1536Mi".into()));
         for bad in ["", "a", "1x", "1.2.3", "--1", "1 Gi", "Gi", "."] {
             assert_eq!(Quantity::parse(bad), None, "{bad}");
         }

@@ -1,4 +1,4 @@
-//! What tables alone can object to: absent required members of the spec, and changed immutable ones.
+//! What tables alone can object to: absent required members, and changed immutable ones.
 
 use serde_json::{Map, Value};
 
@@ -10,14 +10,29 @@ struct Walk<'a> {
     causes: Vec<Cause>,
 }
 
-/// Objections to the members below `spec`. `old` is the object before an update.
-pub fn spec(schema: &Schema, root: TypeId, new: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let Some(field) = schema.get(root).field("spec") else { return Vec::new() };
+/// Objections to what a client writes: everything but `metadata` and `status`. `old` is the object before
+/// an update.
+pub fn content(schema: &Schema, root: TypeId, new: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut walk = Walk { schema, causes: Vec::new() };
-    if let Some(value) = new.get("spec") {
-        walk.value(&field.ty, "spec", value, old.and_then(|o| o.get("spec")));
-    }
+    let written = |object: &Value| {
+        let mut members = object.as_object().cloned().unwrap_or_default();
+        ["metadata", "status"].iter().for_each(|name| drop(members.remove(*name)));
+        members
+    };
+    walk.members(schema.get(root), "", &written(new), old.map(written).as_ref());
     walk.causes
+}
+
+/// Whether a required member says nothing: upstream's types cannot tell a zero value from none.
+fn is_missing(value: Option<&Value>) -> bool {
+    match value {
+        None | Some(Value::Null) => true,
+        Some(Value::String(text)) => text.is_empty(),
+        Some(Value::Number(number)) => number.as_f64() == Some(0.0),
+        Some(Value::Array(items)) => items.is_empty(),
+        Some(Value::Object(members)) => members.is_empty(),
+        Some(Value::Bool(_)) => false,
+    }
 }
 
 impl Walk<'_> {
@@ -48,10 +63,13 @@ impl Walk<'_> {
         old: Option<&Map<String, Value>>,
     ) {
         for field in &def.fields {
-            let at = || format!("{path}.{}", field.name);
+            let at = || match path {
+                "" => field.name.to_string(),
+                path => format!("{path}.{}", field.name),
+            };
             let value = new.get(&*field.name).filter(|v| !v.is_null());
             let before = old.and_then(|o| o.get(&*field.name)).filter(|v| !v.is_null());
-            if field.required && value.is_none() {
+            if field.required && is_missing(value) {
                 self.causes.push(Cause::required(at(), ""));
             }
             if field.immutable && old.is_some() && value != before {

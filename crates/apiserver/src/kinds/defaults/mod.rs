@@ -3,6 +3,7 @@
 
 mod api;
 mod pod;
+mod resources;
 mod service;
 mod workload;
 
@@ -29,6 +30,12 @@ pub fn computed(gvk: &Gvk, object: &mut Value) {
         ("batch", "Job") => workload::job(object),
         ("autoscaling", "HorizontalPodAutoscaler") if &*gvk.version == "v2" => workload::autoscaler(object),
         ("networking.k8s.io", "NetworkPolicy") => api::network_policy(object),
+        ("resource.k8s.io", "ResourceClaim") => {
+            object.get_mut("spec").into_iter().for_each(resources::device_requests);
+        }
+        ("resource.k8s.io", "ResourceClaimTemplate") => {
+            object.pointer_mut("/spec/spec").into_iter().for_each(resources::device_requests);
+        }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => api::binding(object),
         _ => {}
     }

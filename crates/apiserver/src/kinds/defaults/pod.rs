@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{absent, each, has};
+use super::{absent, each, has, resources};
 use crate::model::gvk::Gvk;
 
 /// Where a kind holds its pod spec, as a JSON pointer.
@@ -50,6 +50,7 @@ pub(super) fn pod(object: &mut Value) {
     for list in ["containers", "initContainers"] {
         each(spec, list).for_each(requests_from_limits);
     }
+    resources::pod_level(spec);
     absent(spec, "enableServiceLinks", true);
     if spec["hostNetwork"] == true {
         for list in ["containers", "initContainers"] {
@@ -79,12 +80,21 @@ fn requests_from_limits(container: &mut Value) {
 /// `Always` for the tag `latest`, spelled out or left out; what is no image reference gets `IfNotPresent`.
 fn pull_policy(image: &str) -> &'static str {
     let (name, digest) = image.split_once('@').map_or((image, None), |(n, d)| (n, Some(d)));
-    let path = name.rfind('/').map_or(0, |slash| slash + 1);
-    let (repository, tag) = match name[path..].rfind(':') {
-        Some(colon) => (&name[path..path + colon], Some(&name[path + colon + 1..])),
-        None => (&name[path..], None),
+    let last = name.rfind('/').map_or(0, |slash| slash + 1);
+    let (name, tag) = match name[last..].find(':') {
+        Some(colon) => (&name[..last + colon], Some(&name[last + colon + 1..])),
+        None => (name, None),
     };
-    let valid = !repository.is_empty() && !repository.bytes().any(|b| b.is_ascii_uppercase());
+    let path = match name.split_once('/') {
+        // The first part is a host when it looks like one.
+        Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => path,
+        _ => name,
+    };
+    let word = |part: &str| {
+        let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+        !part.is_empty() && part.bytes().all(known)
+    };
+    let valid = path.split('/').all(word);
     let latest = tag == Some("latest") || (tag.is_none() && digest.is_none());
     if valid && latest { "Always" } else { "IfNotPresent" }
 }
@@ -105,6 +115,8 @@ mod tests {
             ("nginx:latest@sha256:aa", "Always"),
             ("", "IfNotPresent"),
             ("Nginx", "IfNotPresent"),
+            ("x/y:5000/z", "IfNotPresent"),
+            ("docker.io/library/nginx", "Always"),
         ];
         for (image, want) in cases {
             assert_eq!(pull_policy(image), want, "{image}");

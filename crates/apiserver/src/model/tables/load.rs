@@ -114,7 +114,7 @@ fn field(schema: &mut Schema, line: &FieldLine) -> Result<Field, &'static str> {
         name: line.name.into(),
         number: line.number,
         ty,
-        required: line.required,
+        required: false,
         nullable: false,
         default: default.filter(|value| line.zero != Zero::Dropped || !is_zero(value)),
         immutable: false,
@@ -220,6 +220,9 @@ fn fill_overlay(schema: &mut Schema) -> Result<(), TableError> {
     };
     for (ty, name, value) in overlay::defaults()? {
         at("defaults.tbl", ty, name, &mut |field| field.default = Some(value.clone()))?;
+    }
+    for (ty, name) in overlay::required()? {
+        at("required.tbl", ty, name, &mut |field| field.required = true)?;
     }
     for (ty, name) in overlay::immutable()? {
         at("immutable.tbl", ty, name, &mut |field| field.immutable = true)?;

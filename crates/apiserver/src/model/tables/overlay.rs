@@ -9,6 +9,7 @@ use crate::model::resource::{CellSource, Column, Fidelity, NameRule, Selectable}
 
 const DEFAULTS: &str = include_str!("../../../schemas/overlay/defaults.tbl");
 const IMMUTABLE: &str = include_str!("../../../schemas/overlay/immutable.tbl");
+const REQUIRED: &str = include_str!("../../../schemas/overlay/required.tbl");
 const KINDS: &str = include_str!("../../../schemas/overlay/kinds.tbl");
 const COLUMNS: &str = include_str!("../../../schemas/overlay/columns.tbl");
 
@@ -48,8 +49,17 @@ pub(super) fn defaults() -> Result<Vec<(&'static str, &'static str, Value)>, Tab
 
 /// Type and field of every immutable field.
 pub(super) fn immutable() -> Result<Vec<(&'static str, &'static str)>, TableError> {
-    lines(IMMUTABLE)
-        .map(|l| l.split_once(' ').ok_or_else(|| TableError::new("immutable.tbl", l, "not type and field")))
+    pairs("immutable.tbl", IMMUTABLE)
+}
+
+/// Type and field of every member that has to be there.
+pub(super) fn required() -> Result<Vec<(&'static str, &'static str)>, TableError> {
+    pairs("required.tbl", REQUIRED)
+}
+
+fn pairs(file: &str, text: &'static str) -> Result<Vec<(&'static str, &'static str)>, TableError> {
+    lines(text)
+        .map(|l| l.split_once(' ').ok_or_else(|| TableError::new(file, l, "not type and field")))
         .collect()
 }
 
