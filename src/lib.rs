@@ -12,6 +12,8 @@ pub mod control_plane;
 
 pub mod inventory;
 
+pub mod cli;
+
 pub mod context;
 pub mod manager;
 pub mod metrics;

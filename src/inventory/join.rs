@@ -57,6 +57,15 @@ pub struct Join {
     pub simulated: bool,
 }
 
+/// What [`push`] joins: the member's configuration, and for one that keeps its identity to the system a client that
+/// may write it.
+pub struct Candidate {
+    /// Checked configuration.
+    pub config: Config,
+    /// Writes the identity inside the member; absent: the configuration does.
+    pub system: Option<Client>,
+}
+
 /// Why a join failed.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
@@ -108,13 +117,14 @@ fn at(step: &'static str) -> impl Fn(kube::Error) -> JoinError {
     move |failed| JoinError::Member { step, message: error::sentence(&failed) }
 }
 
-/// Joins. `config` is the checked configuration of the member; answers the name of its profile.
+/// Joins; answers the name of the member's profile.
 pub async fn push(
     hub: &Client,
     settings: &InventorySettings,
     join: &Join,
-    config: Config,
+    candidate: Candidate,
 ) -> Result<String, JoinError> {
+    let Candidate { config, system } = candidate;
     if !is_member_name(&join.name) {
         return Err(JoinError::Name(join.name.clone()));
     }
@@ -130,7 +140,9 @@ pub async fn push(
     store_credential(hub, settings, join, &address, &token).await?;
     store_member(hub, settings, join, &profile, &id, &version, &address).await?;
     if join.rights != Rights::Observe {
-        match properties::ensure_pair(&member, &id, join.cluster_set.as_deref()).await {
+        match properties::ensure_pair(system.as_ref().unwrap_or(&member), &id, join.cluster_set.as_deref())
+            .await
+        {
             Err(failed) if error::is_not_found(&failed) => install_properties(&member, &id, join).await?,
             Err(failed) => return Err(at("properties")(failed)),
             Ok(_) => {}

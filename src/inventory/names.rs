@@ -33,3 +33,8 @@ pub fn is_member_name(name: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     name.len() <= 25 && edge(name.bytes().next()) && edge(name.bytes().last()) && name.bytes().all(inner)
 }
+
+/// Whether an installation may have this name: a DNS label of at most 20 characters (P1).
+pub fn is_manager_name(name: &str) -> bool {
+    name.len() <= 20 && is_member_name(name)
+}

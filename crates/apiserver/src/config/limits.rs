@@ -65,11 +65,12 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Reads limits over `base`. Each may be one to ten times the table's default; an object at most 3 MiB; tokens
+    /// Reads limits over `base`. Each may be anything from 1 to ten times the table's default, so that classes can offer
+    /// small sizes; an object at most 3 MiB; tokens
     /// from ten minutes to a day.
     pub fn read(mut from: Reader<'_>, base: &Self) -> Self {
         let table = Self::default();
-        let ten = |n: u64| n..=n.saturating_mul(10);
+        let ten = |n: u64| 1..=n.saturating_mul(10);
         let out = Self {
             object_bytes: from.bytes("objectBytes", base.object_bytes, table.object_bytes..=3 * MI),
             objects: from.number("objects", base.objects, ten(table.objects)),

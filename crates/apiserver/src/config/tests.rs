@@ -39,7 +39,7 @@ fn each_wrong_config_field_is_named() {
         ("resources.seats", json!("many")),
         ("resources.memoryHighWater", json!("120%")),
         ("tenantDefaults.hibernateAfter", json!(10)),
-        ("tenantDefaults.limits.objects", json!(1)),
+        ("tenantDefaults.limits.objects", json!(0)),
         ("tenantDefaults.limits.nothing", json!(1)),
         ("listen.port", json!(1)),
         ("listens", json!({})),

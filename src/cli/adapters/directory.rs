@@ -1,0 +1,244 @@
+//! Feeds the syncer: tenants and hosts as whole lists, whenever something on the hub changes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{Api, ApiResource, DynamicObject};
+use kube::runtime::reflector::Store;
+use kube::runtime::{WatchStreamExt as _, reflector, watcher};
+use kube::{Client, ResourceExt};
+use serde_json::{Map, Value, json};
+use skerry_api::condition::Statement;
+use skerry_api::virtual_cluster::reasons::{SYNCED, managers, synced};
+use skerry_api::{ClusterProfile, ClusterReport, VirtualCluster, VirtualClusterClass, labels};
+use skerry_kit::kubeconfig::{Allow, config, read};
+use skerry_syncer::facts::{DnsMode, Network};
+use skerry_syncer::{HostEntry, Reach, TenantEntry};
+use skerry_telemetry::Shutdown;
+use tokio::sync::watch;
+
+use crate::control_plane::embedded::SystemClients;
+use crate::control_plane::{probe, secret};
+use crate::subject::Subject;
+
+/// Lists are made anew at the latest after this: credentials of hosts change without an event.
+const PERIOD: Duration = Duration::from_secs(30);
+/// Events that come together make one list.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// What the lists are made of.
+pub struct Directory {
+    /// Client of the hub.
+    pub hub: Client,
+    /// Namespace of the inventory.
+    pub inventory: String,
+    /// Clients of embedded tenants.
+    pub tenants: Option<Arc<dyn SystemClients>>,
+    /// Hosts in this process, by the name of their profile.
+    pub local_hosts: BTreeMap<String, Client>,
+    /// Whether the API server calls the Service gate.
+    pub services_agreed: bool,
+    /// PEM bundle of the front door.
+    pub ca_bundle: String,
+}
+
+/// Where the lists go.
+pub struct Feed {
+    /// Tenants.
+    pub tenants: watch::Sender<Arc<Vec<Arc<TenantEntry>>>>,
+    /// Hosts.
+    pub hosts: watch::Sender<Arc<Vec<HostEntry>>>,
+}
+
+type Known = HashMap<String, (String, Client)>;
+
+#[derive(Default)]
+struct Memory {
+    hosts: Known,
+    front_doors: HashMap<String, (Vec<String>, u16)>,
+    tenants: Known,
+}
+
+fn reflected<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    kind: K::DynamicType,
+) -> (Store<K>, impl Stream<Item = ()>)
+where
+    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+    K::DynamicType: Eq + std::hash::Hash + Clone,
+{
+    let writer = reflector::store::Writer::<K>::new(kind);
+    let reader = writer.as_reader();
+    let events = reflector(writer, watcher(api, config)).default_backoff().map(|_| ());
+    (reader, events)
+}
+
+/// Runs until the end.
+pub async fn run(directory: Directory, feed: Feed, shutdown: Shutdown) {
+    let hub = &directory.hub;
+    let kind = ApiResource::erase::<VirtualCluster>(&());
+    let (clusters, cluster_events) = reflected(
+        Api::<DynamicObject>::all_with(hub.clone(), &kind),
+        watcher::Config::default(),
+        kind.clone(),
+    );
+    let (classes, class_events) =
+        reflected(Api::<VirtualClusterClass>::all(hub.clone()), watcher::Config::default(), ());
+    let profiles: Api<ClusterProfile> = Api::namespaced(hub.clone(), &directory.inventory);
+    let of_hosts = watcher::Config::default().labels(&format!("{}=host", labels::ROLE));
+    let (hosts, host_events) = reflected(profiles, of_hosts, ());
+    let mut events = Box::pin(futures::stream::select_all([
+        cluster_events.boxed(),
+        class_events.boxed(),
+        host_events.boxed(),
+    ]));
+    let mut memory = Memory::default();
+    loop {
+        let host_list = host_entries(&directory, &hosts, &mut memory).await;
+        // Hosts first: a tenant's host is an entry of their list.
+        feed.hosts.send_replace(Arc::new(host_list));
+        let tenant_list = tenant_entries(&directory, &clusters, &classes, &mut memory).await;
+        feed.tenants.send_replace(Arc::new(tenant_list));
+        tokio::select! {
+            event = events.next() => if event.is_none() { return },
+            () = tokio::time::sleep(PERIOD) => {}
+            () = shutdown.wait() => return,
+        }
+        tokio::time::sleep(GATHER).await;
+        while let Some(Some(())) = futures::FutureExt::now_or_never(events.next()) {}
+    }
+}
+
+async fn host_entries(
+    directory: &Directory,
+    hosts: &Store<ClusterProfile>,
+    memory: &mut Memory,
+) -> Vec<HostEntry> {
+    let mut list = Vec::new();
+    for profile in hosts.state() {
+        let name = profile.name_any();
+        let client = match directory.local_hosts.get(&name) {
+            Some(client) => Some(client.clone()),
+            None => push_client(directory, &name, memory).await,
+        };
+        let Some(client) = client else { continue };
+        if !memory.front_doors.contains_key(&name)
+            && let Some(found) = front_door(&client).await
+        {
+            memory.front_doors.insert(name.clone(), found);
+        }
+        let simulated = profile.labels().get(labels::SIMULATED).is_some_and(|v| v == "true");
+        list.push(HostEntry { name: name.as_str().into(), client, simulated, subject: None });
+    }
+    list.sort_by(|a, b| a.name.cmp(&b.name));
+    list
+}
+
+/// Addresses of the host's one Service for all shared tenants (tenancy I1).
+async fn front_door(host: &Client) -> Option<(Vec<String>, u16)> {
+    let api: Api<Service> = Api::namespaced(host.clone(), labels::SYSTEM_NAMESPACE);
+    let spec = api.get_opt("skerry-front-door").await.ok()??.spec?;
+    let port = spec.ports.iter().flatten().next().and_then(|p| u16::try_from(p.port).ok()).unwrap_or(443);
+    let addresses: Vec<String> =
+        spec.cluster_ips.into_iter().flatten().filter(|ip| ip.parse::<IpAddr>().is_ok()).collect();
+    (!addresses.is_empty()).then_some((addresses, port))
+}
+
+/// The client of a joined host, made anew when its credential changes.
+async fn push_client(directory: &Directory, profile: &str, memory: &mut Memory) -> Option<Client> {
+    let reports: Api<ClusterReport> = Api::namespaced(directory.hub.clone(), &directory.inventory);
+    let push = reports.get_opt(profile).await.ok()??.spec.push?;
+    let secrets: Api<Secret> = Api::namespaced(directory.hub.clone(), &directory.inventory);
+    let stored = secrets.get_opt(&push.secret_ref.name).await.ok()??;
+    let version = stored.resource_version().unwrap_or_default();
+    if let Some((known, client)) = memory.hosts.get(profile)
+        && *known == version
+    {
+        return Some(client.clone());
+    }
+    let key = push.secret_ref.key.as_deref().unwrap_or("kubeconfig").to_owned();
+    let bytes = stored.data.as_ref()?.get(&key)?.0.clone();
+    let file = read(&String::from_utf8_lossy(&bytes), push.context.as_deref(), Allow::default()).ok()?;
+    let client = Client::try_from(config(file).await.ok()?).ok()?;
+    memory.hosts.insert(profile.to_owned(), (version, client.clone()));
+    Some(client)
+}
+
+async fn tenant_entries(
+    directory: &Directory,
+    clusters: &Store<DynamicObject>,
+    classes: &Store<VirtualClusterClass>,
+    memory: &mut Memory,
+) -> Vec<Arc<TenantEntry>> {
+    let policies: HashMap<String, Value> =
+        classes.state().iter().map(|c| (c.name_any(), json!(c.spec.host_policy))).collect();
+    let mut list = Vec::new();
+    for object in clusters.state() {
+        let value = match serde_json::to_value(object.as_ref()) {
+            Ok(value) => value,
+            Err(_) => continue,
+        };
+        if value["status"]["effective"]["sync"]["enabled"] == Value::Bool(false) {
+            say_disabled(directory, &object).await;
+            continue;
+        }
+        // A tenant that is drained, or beyond, is the syncer's no more once its API server may be gone.
+        if matches!(value["status"]["deletion"]["step"].as_str(), Some("ControlPlane" | "StoreData")) {
+            continue;
+        }
+        let Some((client, reach)) = client_of(directory, &value, memory).await else { continue };
+        let class = value["status"]["class"]["name"].as_str().unwrap_or_default();
+        let policy = policies.get(class).cloned().unwrap_or_default();
+        let host = value["status"]["hosts"][0]["name"].as_str().unwrap_or_default();
+        let (front_door, port) = memory.front_doors.get(host).cloned().unwrap_or_default();
+        let network = Network {
+            front_door,
+            port: if port == 0 { 443 } else { port },
+            ca_bundle: directory.ca_bundle.clone(),
+            dns: DnsMode::Host,
+            ..Network::default()
+        };
+        let agreed = directory.services_agreed && reach == Reach::Embedded;
+        list.extend(TenantEntry::of(&value, &policy, client, reach, network, agreed).map(Arc::new));
+    }
+    list
+}
+
+/// The tenant's API: in process for embedded ones, by the published kubeconfig for the others.
+async fn client_of(directory: &Directory, value: &Value, memory: &mut Memory) -> Option<(Client, Reach)> {
+    let id = value["status"]["id"].as_str()?;
+    // Before its control plane has a URL there is nothing to watch.
+    value["status"]["endpoint"]["url"].as_str()?;
+    if value["status"]["effective"]["controlPlane"]["type"] == "Embedded" {
+        return Some((directory.tenants.as_ref()?.tenant(id)?, Reach::Embedded));
+    }
+    let epoch = value["status"]["credentials"]["generation"].to_string();
+    if let Some((known, client)) = memory.tenants.get(id)
+        && *known == epoch
+    {
+        return Some((client.clone(), Reach::Own));
+    }
+    let namespace = value["metadata"]["namespace"].as_str()?;
+    let api: Api<Secret> = Api::namespaced(directory.hub.clone(), namespace);
+    let stored = api.get_opt(&secret::name(value["metadata"]["name"].as_str()?)).await.ok()??;
+    let client = probe::client_of(&secret::text(&stored)).await.ok()?;
+    memory.tenants.insert(id.to_owned(), (epoch, client.clone()));
+    Some((client, Reach::Own))
+}
+
+/// A tenant with nodes of its own has no host and no engine; its condition says so (syncer AP1, `Disabled`).
+async fn say_disabled(directory: &Directory, object: &DynamicObject) {
+    let Ok(mut subject) = Subject::of(object) else { return };
+    let yes = Statement::yes(SYNCED, synced::DISABLED, "spec.sync.enabled is false: nothing is carried");
+    let now = Time(Timestamp::now());
+    if let Err(failed) = subject.write(&directory.hub, managers::SYNCER, Some(&yes), Map::new(), &now).await {
+        tracing::debug!(error = %skerry_kit::error::sentence(&failed), "Synced was not written");
+    }
+}

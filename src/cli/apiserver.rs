@@ -1,0 +1,78 @@
+//! `skerry apiserver`: the multi-tenant API server alone.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use skerry_apiserver::config::{Backend, Role, ServerConfig};
+use skerry_apiserver::listen::Server;
+use skerry_telemetry::Shutdown;
+use skerry_telemetry::logs::{self, Format};
+use tokio::net::TcpListener;
+
+use super::adapters::rules;
+use super::exit::Failure;
+use crate::manager::chain;
+
+/// Flags.
+#[derive(Debug, Args)]
+pub struct ApiserverArgs {
+    /// Configuration.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The store may be lost with the process.
+    #[arg(long)]
+    allow_data_loss: bool,
+    /// Address under which path addresses begin, as https://host:port; it must not change.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Log lines: text or json.
+    #[arg(long, default_value = "json", value_name = "FORM")]
+    log_format: Format,
+    /// Log level or filter.
+    #[arg(long, default_value = "info", value_name = "FILTER")]
+    log_level: String,
+}
+
+/// Runs until a signal.
+pub async fn run(args: ApiserverArgs) -> Result<(), Failure> {
+    logs::init(args.log_format, &args.log_level).map_err(|e| Failure::Usage(e.to_string()))?;
+    let config = match &args.config {
+        Some(path) => {
+            let body = std::fs::read_to_string(path)
+                .map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?;
+            ServerConfig::from_yaml(&body).map_err(|e| Failure::Usage(chain(&e)))?
+        }
+        None => ServerConfig::default(),
+    };
+    if config.store.backend == Backend::Memory && !args.allow_data_loss {
+        return Err(Failure::Usage("store.backend: memory needs --allow-data-loss".to_owned()));
+    }
+    let bind = |address| async move {
+        TcpListener::bind(address).await.map_err(|e| Failure::Failed(format!("{address}: {e}")))
+    };
+    let listener = bind(config.listen.address).await?;
+    let ops = bind(config.listen.ops_address).await?;
+    let mut builder = Server::builder()
+        .config(config)
+        .objects(Role::Hub, skerry_api::crds::all())
+        .objects(Role::Tenant, [skerry_api::crds::cluster_property()])
+        .objects(Role::Host, [skerry_api::crds::cluster_property()]);
+    for rule in rules::all() {
+        builder = builder.rule(rule);
+    }
+    if let Some(url) = args.url {
+        builder = builder.url(url);
+    }
+    let server = builder.build().await.map_err(|e| Failure::Failed(chain(&e)))?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %listener.local_addr()?, "skerry apiserver");
+    let shutdown = Shutdown::new();
+    let serving = {
+        let server = server.clone();
+        tokio::spawn(async move { futures::try_join!(server.serve(listener), server.serve_ops(ops)) })
+    };
+    let signal = shutdown.on_signals().await?;
+    tracing::info!(signal = signal.unwrap_or("shutdown"), "stopping");
+    server.shutdown().await;
+    let _ = serving.await;
+    Ok(())
+}

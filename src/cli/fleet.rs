@@ -1,0 +1,368 @@
+//! `skerry fleet`: members of the inventory.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use skerry_api::{ClusterBinding, ClusterProfile, ClusterReport, VirtualCluster, labels};
+use skerry_kit::error;
+use skerry_kit::kubeconfig::{Allow, config, read};
+use tokio::time::Instant;
+
+use super::create::duration;
+use super::exit::Failure;
+use super::hub::{Hub, HubArgs};
+use super::output::{Column, age, print, text};
+use super::progress::Lines;
+use crate::inventory::join::{self, Join, JoinError, Rights};
+use crate::inventory::{InventorySettings, names};
+
+/// Verbs.
+#[derive(Debug, Subcommand)]
+pub enum FleetCommand {
+    /// Make a real cluster a member.
+    Join(JoinArgs),
+    /// List members.
+    List,
+    /// Show one member.
+    Get(NameArgs),
+    /// No new decision picks the member; nothing moves.
+    Cordon(NameArgs),
+    /// Decisions may pick it again.
+    Uncordon(NameArgs),
+    /// Let a real member go.
+    Leave(LeaveArgs),
+}
+
+/// A member.
+#[derive(Debug, Args)]
+pub struct NameArgs {
+    /// Name, with or without the manager before it.
+    name: String,
+}
+
+/// How the hub reaches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// The hub dials it.
+    Push,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RightsArg {
+    Observe,
+    Deliver,
+    Full,
+}
+
+/// Flags.
+#[derive(Debug, Args)]
+pub struct JoinArgs {
+    /// Name: a DNS label of at most 25 characters.
+    name: String,
+    /// How the hub reaches it.
+    #[arg(long, value_enum, default_value = "push")]
+    mode: Mode,
+    /// Kubeconfig of the member.
+    #[arg(long, value_name = "FILE")]
+    member_kubeconfig: PathBuf,
+    /// Context in it.
+    #[arg(long, value_name = "NAME")]
+    member_context: Option<String>,
+    /// What Skerry may do there.
+    #[arg(long, value_enum, default_value = "deliver")]
+    rights: RightsArg,
+    /// Cluster set.
+    #[arg(long, value_name = "NAME")]
+    cluster_set: Option<String>,
+    /// Label of its profile; repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    label: Vec<String>,
+    /// It carries tenants' pods.
+    #[arg(long)]
+    host: bool,
+    /// Take a kubeconfig that skips the check of the server's certificate.
+    #[arg(long)]
+    allow_insecure: bool,
+    /// Take a kubeconfig whose credential a command prints.
+    #[arg(long)]
+    allow_exec: bool,
+}
+
+/// Flags.
+#[derive(Debug, Args)]
+pub struct LeaveArgs {
+    /// Name, with or without the manager before it.
+    name: String,
+    /// How long to wait for what uses it.
+    #[arg(long, default_value = "10m", value_name = "DURATION")]
+    timeout: String,
+    /// Do not touch the member itself: it is gone.
+    #[arg(long)]
+    forget: bool,
+}
+
+/// Runs.
+pub async fn run(args_hub: &HubArgs, command: FleetCommand) -> Result<(), Failure> {
+    match command {
+        FleetCommand::Join(args) => joined(args_hub, args).await,
+        FleetCommand::List => list(args_hub).await,
+        FleetCommand::Get(args) => get(args_hub, &args.name).await,
+        FleetCommand::Cordon(args) => cordon(args_hub, &args.name, true).await,
+        FleetCommand::Uncordon(args) => cordon(args_hub, &args.name, false).await,
+        FleetCommand::Leave(args) => leave(args_hub, args).await,
+    }
+}
+
+fn settings() -> InventorySettings {
+    InventorySettings::default()
+}
+
+/// The profile's name for what somebody typed.
+fn profile_name(name: &str) -> String {
+    if name.contains('.') { name.to_owned() } else { names::real_name(&settings().manager, name) }
+}
+
+impl From<JoinError> for Failure {
+    fn from(failed: JoinError) -> Self {
+        let text = format!("join: {failed}");
+        match failed {
+            JoinError::Name(_) => Self::Usage(text),
+            refusal if refusal.is_refusal() => Self::Refused(text),
+            _ => Self::Failed(text),
+        }
+    }
+}
+
+async fn joined(args_hub: &HubArgs, args: JoinArgs) -> Result<(), Failure> {
+    let hub = args_hub.connect().await?;
+    let body = std::fs::read_to_string(&args.member_kubeconfig)
+        .map_err(|e| Failure::Usage(format!("{}: {e}", args.member_kubeconfig.display())))?;
+    let allow = Allow { insecure: args.allow_insecure, exec: args.allow_exec };
+    let refused = |e| Failure::from(JoinError::Kubeconfig(e));
+    let file = read(&body, args.member_context.as_deref(), allow).map_err(refused)?;
+    let member = config(file).await.map_err(refused)?;
+    let mut own = BTreeMap::new();
+    for pair in &args.label {
+        let (key, value) =
+            pair.split_once('=').ok_or_else(|| Failure::Usage(format!("--label {pair:?}: not KEY=VALUE")))?;
+        own.insert(key.to_owned(), value.to_owned());
+    }
+    let request = Join {
+        name: args.name.clone(),
+        rights: match args.rights {
+            RightsArg::Observe => Rights::Observe,
+            RightsArg::Deliver => Rights::Deliver,
+            RightsArg::Full => Rights::Full,
+        },
+        cluster_set: args.cluster_set,
+        labels: own,
+        host: args.host,
+        simulated: false,
+    };
+    let Mode::Push = args.mode;
+    let candidate = join::Candidate { config: member, system: None };
+    let profile = join::push(&hub.client, &settings(), &request, candidate).await?;
+    let lines = Lines::new(args_hub.quiet);
+    lines.done(&format!("Joined             {profile}"));
+    lines.plain(&format!("Next: skerry fleet get {profile}"));
+    Ok(())
+}
+
+/// A member: its profile with its report inside, for columns.
+fn merged(profile: &ClusterProfile, report: Option<&ClusterReport>) -> Value {
+    let mut value = serde_json::to_value(profile).unwrap_or_default();
+    value["report"] = report.map(|r| serde_json::to_value(r).unwrap_or_default()).unwrap_or_default();
+    value
+}
+
+const COLUMNS: &[Column] = &[
+    ("NAME", |o| text(&o["metadata"]["name"])),
+    ("KIND", |o| text(&o["metadata"]["labels"]["skerry.dev/member-kind"])),
+    ("VERDICT", |o| text(&o["report"]["status"]["verdict"])),
+    ("VERSION", |o| text(&o["status"]["version"]["kubernetes"])),
+    ("SET", |o| text(&o["metadata"]["labels"]["multicluster.x-k8s.io/clusterset"])),
+    ("NODES", |o| text(&o["report"]["status"]["nodes"]["ready"])),
+    ("CPU-FREE", |o| text(&o["report"]["status"]["available"]["cpu"])),
+    ("SIMULATED", |o| text(&o["metadata"]["labels"]["skerry.dev/simulated"])),
+    ("AGE", age),
+];
+
+const WIDE: &[Column] = &[
+    ("ID", |o| text(&o["metadata"]["labels"]["multicluster.x-k8s.io/inventory-member-id"])),
+    ("ROLE", |o| text(&o["metadata"]["labels"]["skerry.dev/role"])),
+    ("MEMORY-FREE", |o| text(&o["report"]["status"]["available"]["memory"])),
+    ("SERVER", |o| text(&o["status"]["accessProviders"][0]["cluster"]["server"])),
+];
+
+async fn list(args_hub: &HubArgs) -> Result<(), Failure> {
+    let hub = args_hub.connect().await?;
+    let (profiles, reports) = apis(&hub);
+    let everything = ListParams::default();
+    let reports = reports.list(&everything).await?.items;
+    let members: Vec<Value> = profiles
+        .list(&everything)
+        .await?
+        .items
+        .iter()
+        .map(|p| merged(p, reports.iter().find(|r| r.name_any() == p.name_any())))
+        .collect();
+    print(args_hub.output, &members, false, COLUMNS, WIDE)
+}
+
+fn apis(hub: &Hub) -> (Api<ClusterProfile>, Api<ClusterReport>) {
+    let namespace = settings().namespace;
+    (Api::namespaced(hub.client.clone(), &namespace), Api::namespaced(hub.client.clone(), &namespace))
+}
+
+async fn get(args_hub: &HubArgs, name: &str) -> Result<(), Failure> {
+    let hub = args_hub.connect().await?;
+    let (profiles, reports) = apis(&hub);
+    let name = profile_name(name);
+    let what = format!("member {name}");
+    let profile = profiles.get(&name).await.map_err(Failure::during(&what))?;
+    let report = reports.get_opt(&name).await?;
+    print(args_hub.output, &[merged(&profile, report.as_ref())], true, COLUMNS, WIDE)
+}
+
+async fn cordon(args_hub: &HubArgs, name: &str, on: bool) -> Result<(), Failure> {
+    let hub = args_hub.connect().await?;
+    let (_, reports) = apis(&hub);
+    let name = profile_name(name);
+    let patch = json!({"spec": {"unschedulable": on}});
+    let what = format!("member {name}");
+    reports
+        .patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+        .map_err(Failure::during(&what))?;
+    let state = if on { "cordoned: no new decision picks it" } else { "open to decisions again" };
+    Lines::new(args_hub.quiet).plain(&format!("{name} is {state}."));
+    Ok(())
+}
+
+/// Section 12, for a real member: cordon, wait until nothing uses it, then access, credential, profile, report.
+async fn leave(args_hub: &HubArgs, args: LeaveArgs) -> Result<(), Failure> {
+    let limit = duration("timeout", &args.timeout)?;
+    let hub = args_hub.connect().await?;
+    let (profiles, reports) = apis(&hub);
+    let name = profile_name(&args.name);
+    let lines = Lines::new(args_hub.quiet);
+    let profile = profiles.get(&name).await.map_err(Failure::during(&format!("member {name}")))?;
+    if profile.labels().get(labels::MEMBER_KIND).is_some_and(|k| k == "virtual") {
+        return Err(Failure::Refused(format!(
+            "{name} is a virtual cluster: it leaves when it is deleted, `skerry delete`"
+        )));
+    }
+    refuse_used_host(&hub, &name).await?;
+    let id = profile.labels().get(labels::INVENTORY_MEMBER_ID).cloned().unwrap_or_default();
+    let leaving = json!({"spec": {"unschedulable": true}});
+    reports.patch(&name, &PatchParams::default(), &Patch::Merge(&leaving)).await?;
+    let mark = json!({"status": {"leave": {"step": "Evict", "since": jiff::Timestamp::now()}}});
+    reports.patch_status(&name, &PatchParams::default(), &Patch::Merge(&mark)).await?;
+    lines.done("Cordon");
+    wait_for_bindings(&hub, &id, &name, limit, lines).await?;
+    lines.done("Evict");
+    let short = name.rsplit_once('.').map_or(name.as_str(), |(_, last)| last);
+    if !args.forget {
+        release(&hub, short).await.map_err(|text| {
+            Failure::Failed(format!("the member does not answer: {text}; --forget leaves it as it is"))
+        })?;
+        lines.done("Access");
+    }
+    let secrets: Api<Secret> = Api::namespaced(hub.client.clone(), &settings().namespace);
+    let gone = DeleteParams::default();
+    for result in [
+        secrets.delete(&join::secret_name(short), &gone).await.map(drop),
+        profiles.delete(&name, &gone).await.map(drop),
+        reports.delete(&name, &gone).await.map(drop),
+    ] {
+        match result {
+            Err(failed) if !error::is_not_found(&failed) => return Err(failed.into()),
+            _ => {}
+        }
+    }
+    lines.done("Profile");
+    lines.plain(&format!("{name} has left."));
+    Ok(())
+}
+
+async fn refuse_used_host(hub: &Hub, name: &str) -> Result<(), Failure> {
+    let kind = kube::api::ApiResource::erase::<VirtualCluster>(&());
+    let api: Api<DynamicObject> = Api::all_with(hub.client.clone(), &kind);
+    let on = |o: &&DynamicObject| {
+        o.data["status"]["hosts"].as_array().is_some_and(|l| l.iter().any(|h| h["name"] == name))
+    };
+    let list = api.list(&ListParams::default()).await?;
+    let used: Vec<String> = list
+        .items
+        .iter()
+        .filter(on)
+        .map(|o| format!("{}/{}", o.namespace().unwrap_or_default(), o.name_any()))
+        .collect();
+    match used.as_slice() {
+        [] => Ok(()),
+        some => Err(Failure::Refused(format!(
+            "{name} carries virtual clusters: {}; delete them first",
+            some.join(", ")
+        ))),
+    }
+}
+
+async fn wait_for_bindings(
+    hub: &Hub,
+    id: &str,
+    name: &str,
+    limit: Duration,
+    lines: Lines,
+) -> Result<(), Failure> {
+    let api: Api<ClusterBinding> = Api::all(hub.client.clone());
+    let of_member = ListParams::default().labels(&format!("{}={id}", labels::MEMBER_ID));
+    let started = Instant::now();
+    let mut said = false;
+    loop {
+        let left = error::optional(api.list_metadata(&of_member).await)?.map(|l| l.items).unwrap_or_default();
+        let Some(first) = left.first() else { return Ok(()) };
+        let waits = format!("clusterbinding {}/{}", first.namespace().unwrap_or_default(), first.name_any());
+        if !said {
+            lines.busy(&format!("Evict waits for {} bindings, as {waits}", left.len()));
+            said = true;
+        }
+        if started.elapsed() > limit {
+            return Err(Failure::TimedOut(format!("{name}: stuck on Evict/{waits}; run it again to go on")));
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// Takes our rights out of the member: its own administrator sees nothing of us afterwards.
+async fn release(hub: &Hub, short: &str) -> Result<(), String> {
+    let secrets: Api<Secret> = Api::namespaced(hub.client.clone(), &settings().namespace);
+    let stored = secrets.get_opt(&join::secret_name(short)).await.map_err(|e| error::sentence(&e))?;
+    let Some(stored) = stored else { return Ok(()) };
+    let body = stored.data.and_then(|mut d| d.remove("kubeconfig")).map(|b| b.0).unwrap_or_default();
+    let file = read(&String::from_utf8_lossy(&body), None, Allow::default()).map_err(|e| e.to_string())?;
+    let client =
+        Client::try_from(config(file).await.map_err(|e| e.to_string())?).map_err(|e| error::sentence(&e))?;
+    let gone = DeleteParams::default();
+    let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
+    let roles: Api<ClusterRole> = Api::all(client.clone());
+    let accounts: Api<ServiceAccount> = Api::namespaced(client, labels::SYSTEM_NAMESPACE);
+    // The account first: its tokens die with it. What then is refused to us is the administrator's to clear away.
+    for result in [
+        roles.delete("skerry-member", &gone).await.map(drop),
+        accounts.delete("skerry", &gone).await.map(drop),
+        bindings.delete("skerry-member", &gone).await.map(drop),
+    ] {
+        match result {
+            Err(failed) if error::code(&failed).is_none() => return Err(error::sentence(&failed)),
+            _ => {}
+        }
+    }
+    Ok(())
+}

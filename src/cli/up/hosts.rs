@@ -1,0 +1,191 @@
+//! Hosts of `skerry up`: simulated ones are tenants of role Host in the same server, real ones are joined by kubeconfig.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use kube::Client;
+use kube::api::Api;
+use kube::config::Config;
+use serde_json::json;
+use skerry_api::ids::tenant_id;
+use skerry_api::labels;
+use skerry_api::virtual_cluster::reasons::managers;
+use skerry_apiserver::listen::Server;
+use skerry_kit::apply;
+use skerry_kit::kubeconfig::{Allow, config, read};
+
+use super::data::DataDir;
+use super::hub;
+use crate::cli::adapters::clients::InProcess;
+use crate::cli::exit::Failure;
+use crate::context::Settings;
+use crate::control_plane::admin::Admin;
+use crate::control_plane::embedded::SystemClients as _;
+use crate::inventory::join::{self, Candidate, Join, Rights};
+use crate::inventory::names::real_name;
+
+/// A host to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostSpec {
+    /// Nodes that run nothing and say so.
+    Simulated {
+        /// Name.
+        name: String,
+        /// Nodes.
+        nodes: usize,
+        /// Cores of each.
+        cpu: u32,
+        /// Memory of each.
+        memory: String,
+    },
+    /// A cluster of somebody's.
+    Real {
+        /// Name.
+        name: String,
+        /// Kubeconfig.
+        path: PathBuf,
+        /// Context in it.
+        context: Option<String>,
+    },
+}
+
+impl HostSpec {
+    /// For the ready line.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Simulated { name, nodes, .. } => format!("{name} (simulated, {nodes} nodes)"),
+            Self::Real { name, .. } => name.clone(),
+        }
+    }
+}
+
+/// Reads the flags; none means one simulated host.
+pub fn parse(flags: &[String]) -> Result<Vec<HostSpec>, Failure> {
+    let texts: Vec<&str> =
+        if flags.is_empty() { vec!["simulated"] } else { flags.iter().map(String::as_str).collect() };
+    let mut simulated = 0;
+    texts
+        .into_iter()
+        .map(|text| {
+            let bad = || {
+                Failure::Usage(format!(
+                    "--host {text:?}: simulated, simulated=NODESxCPUxMEM or NAME=KUBECONFIG[#CONTEXT]"
+                ))
+            };
+            let (head, tail) = text.split_once('=').map_or((text, None), |(h, t)| (h, Some(t)));
+            if head == "simulated" {
+                let (nodes, cpu, memory) = shape(tail).ok_or_else(bad)?;
+                let name = format!("sim-{simulated}");
+                simulated += 1;
+                return Ok(HostSpec::Simulated { name, nodes, cpu, memory });
+            }
+            let tail = tail.ok_or_else(bad)?;
+            let (path, context) = tail.split_once('#').map_or((tail, None), |(p, c)| (p, Some(c.to_owned())));
+            Ok(HostSpec::Real { name: head.to_owned(), path: PathBuf::from(path), context })
+        })
+        .collect()
+}
+
+fn shape(text: Option<&str>) -> Option<(usize, u32, String)> {
+    let Some(text) = text else { return Some((4, 16, "64Gi".to_owned())) };
+    let mut parts = text.split('x');
+    let shape = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.to_owned());
+    let fits = parts.next().is_none()
+        && (1..=10_000).contains(&shape.0)
+        && skerry_api::quantity::parse(&shape.2).is_some();
+    fits.then_some(shape)
+}
+
+/// Makes and joins all hosts; answers clients of those in this process, by the name of their profile.
+#[allow(clippy::too_many_arguments, reason = "called once, from the composition, with all it has")]
+pub async fn start(
+    server: &Arc<Server>,
+    admin: &Admin,
+    hub_client: &Client,
+    data: &DataDir,
+    specs: &[HostSpec],
+    url: &str,
+    settings: &Settings,
+) -> Result<BTreeMap<String, Client>, Failure> {
+    let mut local = BTreeMap::new();
+    for spec in specs {
+        let (name, candidate, simulated) = match spec {
+            HostSpec::Simulated { name, .. } => {
+                let uid = format!("{}-{name}", data.installation()?);
+                let id = tenant_id(&uid);
+                hub::put(admin, &id, &json!({"id": id, "uid": uid, "role": "Host", "limits": hub::limits()}))
+                    .await?;
+                let clients = InProcess::new(server.clone(), "syncer");
+                let client =
+                    clients.tenant(&id).ok_or_else(|| Failure::Failed(format!("host {name} has no id")))?;
+                front_door(&client).await.map_err(Failure::during(&format!("host {name}")))?;
+                let file = hub::kubeconfig(admin, &id, url, &server.serving_authority()).await?;
+                let member = member_config(&file.to_string(), None, name).await?;
+                local.insert(real_name(&settings.inventory.manager, name), client.clone());
+                (name, Candidate { config: member, system: Some(client) }, true)
+            }
+            HostSpec::Real { name, path, context } => {
+                let body = std::fs::read_to_string(path)
+                    .map_err(|e| Failure::Usage(format!("--host {name}={}: {e}", path.display())))?;
+                let member = member_config(&body, context.as_deref(), name).await?;
+                (name, Candidate { config: member, system: None }, false)
+            }
+        };
+        let request =
+            Join { name: name.clone(), rights: Rights::Full, host: true, simulated, ..Join::default() };
+        join::push(hub_client, &settings.inventory, &request, candidate).await?;
+    }
+    Ok(local)
+}
+
+async fn member_config(body: &str, context: Option<&str>, name: &str) -> Result<Config, Failure> {
+    let refused =
+        |e: skerry_kit::kubeconfig::KubeconfigError| Failure::Refused(format!("--host {name}: {e}"));
+    config(read(body, context, Allow::default()).map_err(refused)?).await.map_err(refused)
+}
+
+/// The one Service by which pods of all shared tenants find their API (tenancy I1).
+async fn front_door(host: &Client) -> Result<(), kube::Error> {
+    let typed = |v| serde_json::from_value(v).map_err(kube::Error::SerdeError);
+    let spaces: Api<Namespace> = Api::all(host.clone());
+    if spaces.get_metadata_opt(labels::SYSTEM_NAMESPACE).await?.is_none() {
+        let space: Namespace = typed(json!({"metadata": {"name": labels::SYSTEM_NAMESPACE}}))?;
+        apply::apply(&spaces, managers::PROVISION, &space).await?;
+    }
+    let services: Api<Service> = Api::namespaced(host.clone(), labels::SYSTEM_NAMESPACE);
+    if services.get_metadata_opt("skerry-front-door").await?.is_none() {
+        let service = json!({
+            "metadata": {"name": "skerry-front-door", "namespace": labels::SYSTEM_NAMESPACE},
+            "spec": {"ports": [{"name": "https", "port": 443, "protocol": "TCP"}]},
+        });
+        let service: Service = serde_json::from_value(service).map_err(kube::Error::SerdeError)?;
+        apply::apply(&services, managers::PROVISION, &service).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_flags_are_read() {
+        let flags = ["simulated".to_owned(), "simulated=2x4x8Gi".to_owned(), "edge=/k#admin".to_owned()];
+        let hosts = parse(&flags).unwrap();
+        assert_eq!(hosts[0].describe(), "sim-0 (simulated, 4 nodes)");
+        assert_eq!(
+            hosts[1],
+            HostSpec::Simulated { name: "sim-1".into(), nodes: 2, cpu: 4, memory: "8Gi".into() }
+        );
+        assert_eq!(
+            hosts[2],
+            HostSpec::Real { name: "edge".into(), path: "/k".into(), context: Some("admin".into()) }
+        );
+        assert_eq!(parse(&[]).unwrap().len(), 1);
+        for bad in ["simulated=0x1x1Gi", "simulated=1x1", "edge", "simulated=1x1xfoo"] {
+            assert!(parse(&[bad.to_owned()]).is_err(), "{bad}");
+        }
+    }
+}
