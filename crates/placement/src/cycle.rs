@@ -171,16 +171,22 @@ impl<'a> Cycle<'a> {
         Load { total, pods: vec![(kind, pods)] }
     }
 
-    /// Enters all promises as they stand now into an empty ledger.
+    /// Enters all promises as they stand now into an empty ledger, large pods first.
     pub(crate) fn enter_promises(&mut self) {
         self.ledger.clear();
-        let owners = (self.requests.iter().map(|r| &r.id)).zip(&self.rows);
+        let owners = self.requests.iter().map(|r| &r.id).zip(&self.rows);
         let orphans = self.orphans.iter().map(|(id, rows)| (*id, rows));
-        for (id, rows) in owners.chain(orphans) {
-            for binding in rows.iter().filter(|b| !b.load.is_none()) {
-                let seen = self.seen.of(&self.fleet, id, binding.member);
-                self.ledger.enter(&self.fleet, &self.kinds.pods, binding.member, &binding.load, seen);
-            }
+        let all = owners.chain(orphans).flat_map(|(id, rows)| rows.iter().map(move |b| (id, b)));
+        let mut open: Vec<_> = all
+            .filter(|(_, b)| !b.load.is_none())
+            .map(|(id, b)| {
+                (b.load.pods.first().map_or(0, |(kind, _)| self.kinds.size(*kind, &self.totals)), id, b)
+            })
+            .collect();
+        open.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| (a.1, a.2.member).cmp(&(b.1, b.2.member))));
+        for (_, id, binding) in open {
+            let seen = self.seen.of(&self.fleet, id, binding.member);
+            self.ledger.enter(&self.fleet, &self.kinds.pods, binding.member, &binding.load, seen);
         }
         self.released = false;
     }

@@ -40,6 +40,8 @@ pub(crate) struct Draft {
     pub(crate) stunted: bool,
     /// Per refused member, what was short.
     pub(crate) refusals: BTreeMap<usize, Refusal>,
+    /// Ranked members that turned out to have no room.
+    pub(crate) unfit: u32,
 }
 
 impl Draft {
@@ -109,21 +111,16 @@ impl<'a> Cycle<'a> {
         if honoured == 0 {
             return 0;
         }
-        let bound: Vec<&Binding> = before.iter().filter(|b| b.bound()).collect();
+        let all = matches!(self.requests[r].select.mode, Mode::All);
+        let bound = before.iter().filter(|b| b.bound()).count();
         let now = self.rows[r].iter().filter(|b| b.bound()).count();
-        let full = if matches!(self.requests[r].select.mode, Mode::All) {
-            bound.len()
-        } else {
-            draft.wanted as usize
-        };
-        let lost = if draft.unplaced > 0 {
-            honoured
-        } else {
-            bound.len().min(full).saturating_sub(now).min(honoured)
-        };
-        let available = |b: &&&Binding| b.was.is_some_and(|i| self.input.held[i].available);
-        let evicted_unavailable = bound.iter().filter(|b| !available(b)).count();
-        let allowed = bound.len().div_ceil(4).saturating_sub(evicted_unavailable);
+        let going = |b: &&Binding| !b.bound() && matches!(b.out, Some(OutCause::Evicted | OutCause::Drained));
+        let full = if all { bound + before.iter().filter(going).count() } else { draft.wanted as usize };
+        let lost =
+            if draft.unplaced > 0 { honoured } else { bound.min(full).saturating_sub(now).min(honoured) };
+        let available = |b: &&Binding| b.bound() && b.was.is_some_and(|i| self.input.held[i].available);
+        let unavailable = full.saturating_sub(before.iter().filter(available).count());
+        let allowed = full.div_ceil(4).saturating_sub(unavailable);
         lost.saturating_sub(allowed)
     }
 
@@ -134,10 +131,11 @@ impl<'a> Cycle<'a> {
         self.release(r, &filtered, evicted);
         let bound: Vec<usize> = self.rows[r].iter().filter(|b| b.bound()).map(|b| b.member).collect();
         let mut kept = if anew { Vec::new() } else { bound.clone() };
+        let share_of = self.eligible(r, evicted);
         self.filter(r, &mut filtered, &kept, evicted);
         let mut draft = self.rank(r, filtered, kept.clone(), keep_terms);
         let mark = self.ledger.mark();
-        let want = self.wanted(r, &mut draft);
+        let want = self.wanted(r, &mut draft, share_of);
         let mut gone: Vec<usize> = Vec::new();
         if kept.len() > want {
             gone = self.surplus(r, want, &kept, &draft);
@@ -145,8 +143,13 @@ impl<'a> Cycle<'a> {
         }
         let room = want.saturating_sub(kept.len());
         let mut fresh = if room > 0 { self.select(r, room, &kept, &mut draft) } else { Vec::new() };
-        if request.select.when_short == WhenShort::Refuse && kept.len() + fresh.len() < draft.wanted as usize
-        {
+        let all = matches!(request.select.mode, Mode::All);
+        if all {
+            // Who turned out to have no room is not eligible; who a spread keeps away is, and is missed.
+            draft.wanted = draft.wanted.saturating_sub(draft.unfit);
+        }
+        let short = kept.len() + fresh.len() < draft.wanted as usize;
+        if short && !all && request.select.when_short == WhenShort::Refuse {
             self.ledger.rollback(mark);
             fresh.clear();
         }
@@ -196,12 +199,34 @@ impl<'a> Cycle<'a> {
         }
     }
 
+    /// What a percentage counts: members that pass every filter but claims and capacity, held or not. Were those
+    /// counted too, a share would change by its own picks and by those of others.
+    fn eligible(&mut self, r: usize, evicted: &[(usize, OutCause)]) -> usize {
+        let request = self.requests[r];
+        if !matches!(request.select.mode, Mode::Count(SelectCount::Percent(_))) {
+            return 0;
+        }
+        let mut filtered = self.filters.matching(&self.fleet, request);
+        let none = Bits::none(self.fleet.len());
+        let avoided = self.avoided(r, evicted);
+        self.filters.run(&self.fleet, request, (&none, &avoided), &BTreeMap::new(), &mut filtered);
+        filtered.passed.count()
+    }
+
+    /// Members that somebody evicted this binding from, now or before, while anything of it is there.
+    fn avoided(&self, r: usize, evicted: &[(usize, OutCause)]) -> Bits {
+        let mut avoided = Bits::none(self.fleet.len());
+        evicted.iter().for_each(|(m, _)| avoided.insert(*m));
+        let before = self.rows[r].iter().filter(|b| !b.bound() && b.out == Some(OutCause::Evicted));
+        before.for_each(|b| avoided.insert(b.member));
+        avoided
+    }
+
     fn filter(&mut self, r: usize, filtered: &mut Filtered, kept: &[usize], evicted: &[(usize, OutCause)]) {
         let request = self.requests[r];
         let mut held = Bits::none(self.fleet.len());
         kept.iter().for_each(|m| held.insert(*m));
-        let mut avoided = Bits::none(self.fleet.len());
-        evicted.iter().for_each(|(m, _)| avoided.insert(*m));
+        let avoided = self.avoided(r, evicted);
         let taken = self.claims.taken(r, request);
         self.filters.run(&self.fleet, request, (&held, &avoided), &taken, filtered);
         if filtered.cel {
@@ -233,6 +258,7 @@ impl<'a> Cycle<'a> {
             blocked_by: None,
             stunted: false,
             refusals: BTreeMap::new(),
+            unfit: 0,
         };
         let floor = vec![floor(request).max(1); self.needs[r].divided.len()];
         let step = |cycle: &Self, m: usize| -> Load {
@@ -296,14 +322,14 @@ impl<'a> Cycle<'a> {
     }
 
     /// How many members are taken at most; notes how many there should be.
-    fn wanted(&self, r: usize, draft: &mut Draft) -> usize {
+    fn wanted(&self, r: usize, draft: &mut Draft, share_of: usize) -> usize {
         let eligible = draft.ranking.len();
         let (take, wanted) = match &self.requests[r].select.mode {
             Mode::All => (eligible, eligible),
             Mode::Fixed(names) => (eligible, names.len()),
             Mode::Count(SelectCount::Number(n)) => (*n as usize, *n as usize),
             Mode::Count(SelectCount::Percent(p)) => {
-                let part = (eligible * (*p).min(100) as usize).div_ceil(100);
+                let part = (share_of * (*p).min(100) as usize).div_ceil(100);
                 (part, part)
             }
         };
@@ -367,14 +393,34 @@ impl<'a> Cycle<'a> {
         if unplaced > 0 {
             draft.refusal = refusal.or(draft.refusal);
         }
+        let placed = members.iter().filter(|(_, shares, _)| shares.iter().any(|s| *s > 0)).count();
+        let missed = unplaced > 0 || placed < draft.wanted as usize;
         for (member, shares, load) in members {
             if shares.iter().any(|s| *s > 0) {
                 self.bind(r, member, shares, load, cause);
             } else {
+                if let (true, Some(refusal)) = (missed, self.no_room(r, member)) {
+                    draft.refuse(self, member, &refusal);
+                }
                 self.released |= !load.is_none();
                 self.drain(r, member, OutCause::ScaleIn);
             }
         }
+    }
+
+    /// Why a member cannot take one replica of some target, if it cannot.
+    fn no_room(&mut self, r: usize, member: usize) -> Option<Refusal> {
+        let none = Load::none(self.names.len());
+        let mark = self.ledger.mark();
+        let mut refusal = None;
+        for divided in &self.needs[r].divided {
+            let mut one = none.clone();
+            one.add(divided.kind, &self.kinds.pods[divided.kind], 1);
+            let tried = self.ledger.reserve(&self.fleet, &self.kinds.pods, member, (&none, &one), None);
+            refusal = refusal.or(tried.err());
+            self.ledger.rollback(mark);
+        }
+        refusal
     }
 
     /// Why a pick of this evaluation comes.

@@ -33,6 +33,7 @@ mod share;
 mod spread;
 pub mod types;
 pub mod value;
+pub mod wake;
 mod whatif;
 
 pub use check::{Violation, check, check_again};

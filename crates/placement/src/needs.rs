@@ -54,6 +54,11 @@ impl<'a> Kinds<'a> {
         })
     }
 
+    /// Share of the fleet that one pod takes.
+    pub(crate) fn size(&self, kind: usize, totals: &[i64]) -> i128 {
+        dominant(&self.pods[kind].request, totals)
+    }
+
     /// A kind for pods nobody describes any more: the average of a promise, rounded up.
     pub(crate) fn average(&mut self, total: &[i64], count: u32) -> usize {
         let count = i64::from(count.max(1));

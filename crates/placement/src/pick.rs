@@ -63,6 +63,7 @@ impl<'a> Cycle<'a> {
             };
             greedy.take(self, rank);
         }
+        greedy.improve(self);
         if greedy.picks.len() < want {
             greedy.refuse_rest();
         }
@@ -87,11 +88,13 @@ impl<'a> Cycle<'a> {
             let harmless = |m: &usize| {
                 let mut after = spreads.clone();
                 after.remove(*m);
+                after.open(*m);
                 after.excess() <= excess
             };
             let at = if spreads.is_empty() { 0 } else { order.iter().position(harmless).unwrap_or(0) };
             let member = order.remove(at);
             spreads.remove(member);
+            spreads.open(member);
             gone.push(member);
         }
         gone
@@ -166,6 +169,7 @@ impl<'r> Greedy<'_, 'r> {
             Err(refusal) => {
                 self.spreads.close(rank.member);
                 self.draft.refuse(cycle, rank.member, &refusal);
+                self.draft.unfit += 1;
                 false
             }
         }
@@ -201,6 +205,43 @@ impl<'r> Greedy<'_, 'r> {
             }
         }
         false
+    }
+
+    /// Exchanges fresh picks for better members that the greedy order could not take, as long as no spread gets worse.
+    fn improve(&mut self, cycle: &mut Cycle<'_>) {
+        if self.spreads.is_empty() || !self.spreads.all_hard() {
+            return;
+        }
+        while let Some((given, key, new)) = self.better() {
+            if !self.swap(cycle, given, key, new) {
+                return;
+            }
+        }
+    }
+
+    /// The exchange that gains most.
+    fn better(&mut self) -> Option<(usize, u64, Rank)> {
+        let excess = self.spreads.excess();
+        let heads = self.heads();
+        let mut pairs: Vec<(i64, usize, u64, Rank)> = Vec::new();
+        for (given, pick) in self.picks.iter().enumerate() {
+            let better = heads.iter().filter(|(_, new)| new.total < pick.rank.total);
+            pairs.extend(better.map(|(key, new)| (new.total.0 - pick.rank.total.0, given, *key, *new)));
+        }
+        pairs.sort_by_key(|(gain, given, _, new)| (Reverse(*gain), *new, *given));
+        for (_, given, key, new) in pairs {
+            if self.trials == EXCHANGES {
+                return None;
+            }
+            self.trials += 1;
+            let mut with = self.spreads.clone();
+            with.remove(self.picks[given].rank.member);
+            with.add(new.member);
+            if with.excess() <= excess {
+                return Some((given, key, new));
+            }
+        }
+        None
     }
 
     fn heads(&self) -> Vec<(u64, Rank)> {

@@ -1,6 +1,5 @@
 //! The cycle (5.3): requests in G3 order, each decided against one ledger; then the plan is written down.
 
-use crate::capacity::tree::stale_at;
 use crate::cycle::{Binding, Cycle};
 use crate::decide::{Draft, OUT_OF_SIGHT};
 use crate::digest::{input_digest, plan_digest};
@@ -15,8 +14,8 @@ use std::sync::Arc;
 
 /// After so long a wait age goes before size (G3).
 const PATIENCE: Millis = 60_000;
-/// Room that is freed within a cycle is given away within it, in at most so many passes.
-const PASSES: usize = 4;
+/// Most passes of one cycle; each but the last gave something to a request that waited.
+const PASSES: usize = 32;
 
 /// Decides the evaluated requests of an input: the one entry point, live, for what-if, explanation and replay.
 ///
@@ -38,7 +37,6 @@ pub(crate) struct Done<'a> {
     /// The last evaluation of the request that was watched.
     pub(crate) watched: Option<Draft>,
     before: Vec<Vec<i64>>,
-    percent_wake: Option<Millis>,
 }
 
 impl<'a> Cycle<'a> {
@@ -47,7 +45,6 @@ impl<'a> Cycle<'a> {
         let before = (0..self.fleet.len()).map(|n| self.ledger.debits(n).to_vec()).collect();
         let mut decisions = BTreeMap::new();
         let mut watched = None;
-        let mut percent_wake: Option<Millis> = None;
         let mut blocked: BTreeSet<usize> = BTreeSet::new();
         if self.input.evaluate.is_some() {
             blocked = self.input.blocked.iter().filter_map(|id| self.find(id)).collect();
@@ -56,29 +53,38 @@ impl<'a> Cycle<'a> {
             (0..self.requests.len()).filter(|r| self.evaluated(&self.requests[*r].id)).collect();
         for _ in 0..PASSES {
             turn.sort_by_cached_key(|r| self.order(*r));
+            let mut bound = 0;
             for r in turn {
+                let before = self.promised(r);
                 let draft = self.decide(r, watch == Some(r));
                 self.ledger.commit();
+                bound += usize::from(self.promised(r) != before);
                 if draft.blocked() {
                     blocked.insert(r);
                 } else {
                     blocked.remove(&r);
-                }
-                if matches!(self.requests[r].select.mode, Mode::Count(SelectCount::Percent(_))) {
-                    percent_wake = soonest(percent_wake, self.staleness(&draft));
                 }
                 decisions.insert(r, (self.outcome(r, &draft), self.tally(&draft)));
                 if watch == Some(r) {
                     watched = Some(draft);
                 }
             }
-            if !self.released {
+            // Promises are packed anew, large pods first, as the next cycle will find them. That, and what was freed,
+            // may let somebody in who was blocked.
+            if !self.released && (bound == 0 || blocked.is_empty()) {
                 break;
             }
             self.enter_promises();
             turn = blocked.iter().copied().collect();
         }
-        Done { cycle: self, decisions, watched, before, percent_wake }
+        Done { cycle: self, decisions, watched, before }
+    }
+
+    /// What a request's bindings hold in all, to see whether an evaluation changed it.
+    fn promised(&self, r: usize) -> (usize, i64) {
+        let bound = self.rows[r].iter().filter(|b| b.bound());
+        bound
+            .fold((0, 0), |(n, sum), b| (n + 1, b.load.total.iter().fold(sum, |sum, v| sum.wrapping_add(*v))))
     }
 
     fn evaluated(&self, id: &RequestId) -> bool {
@@ -93,12 +99,6 @@ impl<'a> Cycle<'a> {
         (Reverse(request.priority), waits.is_none(), waits.unwrap_or(0), Reverse(share), r)
     }
 
-    /// When the first report of an eligible member becomes too old: a percentage then means another number.
-    fn staleness(&self, draft: &Draft) -> Option<Millis> {
-        let reports = draft.ranking.iter().flat_map(|rank| &self.fleet.paths[rank.member]);
-        reports.filter_map(|n| stale_at(&self.fleet.members[*n].report)).filter(|t| *t > self.input.at).min()
-    }
-
     fn outcome(&self, r: usize, draft: &Draft) -> Outcome {
         let request = self.requests[r];
         let selected = self.rows[r].iter().filter(|b| b.bound()).count() as u32;
@@ -108,7 +108,7 @@ impl<'a> Cycle<'a> {
         let mut wanted = draft.wanted;
         if divided {
             // A member without a replica is not wanted; with All nobody counts members at all.
-            wanted = if all && draft.unplaced == 0 { selected.max(1) } else { wanted.min(replicas) };
+            wanted = if all && draft.unplaced == 0 { selected } else { wanted.min(replicas) };
         }
         let min = request.select.min.unwrap_or(if all { 1 } else { wanted });
         let nothing_asked = match &request.select.mode {
@@ -206,7 +206,7 @@ impl Done<'_> {
             decisions,
             ledger: ledger(cycle, &self.before),
             notes: std::mem::take(&mut cycle.notes),
-            next_wake: soonest(self.percent_wake, next_wake(cycle)),
+            next_wake: next_wake(cycle),
             digest: Default::default(),
         };
         plan.digest = plan_digest(&plan);
@@ -309,23 +309,17 @@ fn ledger(cycle: &Cycle<'_>, before: &[Vec<i64>]) -> LedgerDelta {
 
 /// When a member that a request does not see any more will be let go.
 fn next_wake(cycle: &Cycle<'_>) -> Option<Millis> {
-    let mut wake = None;
+    let mut wake: Option<Millis> = None;
     for (r, rows) in cycle.rows.iter().enumerate() {
         let request = cycle.requests[r];
         for binding in rows.iter().filter(|b| b.bound()) {
             if !cycle.fleet.members[binding.member].visible_to(request.eyes(), &request.grants) {
                 let since =
                     binding.was.and_then(|i| cycle.input.held[i].hidden_since).unwrap_or(cycle.input.at);
-                wake = soonest(wake, Some(since.saturating_add(OUT_OF_SIGHT)));
+                let due = since.saturating_add(OUT_OF_SIGHT);
+                wake = Some(wake.map_or(due, |w| w.min(due)));
             }
         }
     }
     wake
-}
-
-fn soonest(a: Option<Millis>, b: Option<Millis>) -> Option<Millis> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (one, None) | (None, one) => one,
-    }
 }

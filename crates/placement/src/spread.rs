@@ -85,6 +85,11 @@ impl<'r> Spreads<'r> {
         self.0.is_empty()
     }
 
+    /// Whether no constraint is soft.
+    pub(crate) fn all_hard(&self) -> bool {
+        self.0.iter().all(Constraint::hard)
+    }
+
     /// The hard constraint for which a member has no domain.
     pub(crate) fn nowhere(&self, member: usize) -> Option<&'r str> {
         let missing = |c: &&Constraint<'r>| c.hard() && c.domain(member).is_none();

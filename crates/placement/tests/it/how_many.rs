@@ -98,7 +98,7 @@ fn placement_8_short_partial_and_refuse() {
 
 #[test]
 fn placement_9_short_ones_are_filled_by_whatever_helps() {
-    let groups = any(vec![labels(&[("tier", "gold")])]);
+    let groups = group(vec![labels(&[("tier", "gold")])]);
     let helps: [(&str, fn(&mut World)); 4] = [
         ("join", |w| w.join(Member { labels: [("tier".into(), "gold".into())].into(), ..member("new") })),
         ("label", |w| w.edit("m01", |m| m.labels = [("tier".into(), "gold".into())].into())),

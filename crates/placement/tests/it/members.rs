@@ -111,11 +111,11 @@ fn placement_2_terms_by_label_property_names_or_and_exclude() {
         ("in another namespace", vec![named("elsewhere/skerry.m05")], vec![]),
         ("no terms", vec![], vec!["m00", "m01", "m02", "m03", "m04", "m05"]),
     ] {
-        let mut world = shop_world().with(Request { groups: any(terms), ..request("web") });
+        let mut world = shop_world().with(Request { groups: group(terms), ..request("web") });
         world.step();
         assert_eq!(world.bound("web"), want, "{name}");
     }
-    let mut groups = any(vec![labels(&[("region", "eu")])]);
+    let mut groups = group(vec![labels(&[("region", "eu")])]);
     groups[0].exclude = vec![labels(&[("tier", "iron")])];
     let mut world = shop_world().with(Request { groups, ..request("web") });
     let plan = world.step();
@@ -126,8 +126,8 @@ fn placement_2_terms_by_label_property_names_or_and_exclude() {
 #[test]
 fn placement_2_a_cel_term_is_counted_and_matches_nobody() {
     let cel = Term { cel: "member.nodes.ready >= 3".into(), ..labels(&[("region", "eu")]) };
-    let mut world =
-        shop_world().with(Request { groups: any(vec![cel, labels(&[("region", "us")])]), ..request("web") });
+    let mut world = shop_world()
+        .with(Request { groups: group(vec![cel, labels(&[("region", "us")])]), ..request("web") });
     let plan = world.step();
     assert_eq!(world.bound("web"), ["m03", "m04"]);
     assert_eq!(decision(&plan, "web").tally.count(Reason::CelError), 3);
@@ -154,7 +154,7 @@ fn placement_3_computed_properties() {
     ] {
         let mut world = world
             .clone()
-            .with(Request { groups: any(vec![property(key, operator, value).into()]), ..request("web") });
+            .with(Request { groups: group(vec![property(key, operator, value).into()]), ..request("web") });
         world.step();
         assert_eq!(world.bound("web"), want, "{key} {operator:?} {value}");
     }
@@ -163,9 +163,9 @@ fn placement_3_computed_properties() {
 #[test]
 fn placement_4_an_edit_releases_who_fails_it_and_leaves_the_rest() {
     let mut world =
-        shop_world().with(Request { groups: any(vec![labels(&[("region", "eu")])]), ..request("web") });
+        shop_world().with(Request { groups: group(vec![labels(&[("region", "eu")])]), ..request("web") });
     world.settle();
-    world.respec("web", |r| r.groups = any(vec![labels(&[("tier", "gold")])]));
+    world.respec("web", |r| r.groups = group(vec![labels(&[("tier", "gold")])]));
     let plan = world.step();
     assert_eq!(dropped(&plan, "web"), [("m02".into(), OutCause::SpecChanged)]);
     assert_eq!(added(&plan, "web"), ["m03"]);
@@ -176,7 +176,7 @@ fn placement_4_an_edit_releases_who_fails_it_and_leaves_the_rest() {
 
 #[test]
 fn placement_5_nobody_matches_and_others_are_decided() {
-    let nowhere = Request { groups: any(vec![labels(&[("region", "mars")])]), ..request("nowhere") };
+    let nowhere = Request { groups: group(vec![labels(&[("region", "mars")])]), ..request("nowhere") };
     let mut world = shop_world().with(nowhere).with(request("web"));
     let plan = world.step();
     assert_eq!(verdict(&plan, "nowhere"), Verdict::NoMember);
@@ -257,7 +257,7 @@ fn placement_16_all_and_fixed_gain_who_becomes_eligible() {
 
 #[test]
 fn placement_17_a_held_member_stays_whatever_it_loses() {
-    let groups = any(vec![labels(&[("tier", "gold")])]);
+    let groups = group(vec![labels(&[("tier", "gold")])]);
     let mut world = shop_world().with(Request { groups, ..request("web") });
     world.settle();
     let before = world.bound("web");

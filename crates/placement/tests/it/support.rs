@@ -90,7 +90,7 @@ pub fn labels(pairs: &[(&str, &str)]) -> Term {
     LabelSelector { match_labels, ..LabelSelector::default() }.into()
 }
 
-pub fn any(terms: Vec<Term>) -> Vec<Group> {
+pub fn group(terms: Vec<Term>) -> Vec<Group> {
     vec![Group { name: "g".into(), any: terms, exclude: Vec::new() }]
 }
 
@@ -175,6 +175,19 @@ impl World {
         let again = plan(&next, planned);
         found.extend(check_again(&again));
         found
+    }
+
+    /// What planning again would change, for people who look for the reason.
+    pub fn restless(&self, planned: &Plan) -> String {
+        let input = self.input();
+        let again = plan(&input.after(planned), planned);
+        let mut out = String::new();
+        for decision in again.decisions.iter().filter(|d| !d.is_empty()) {
+            let request = self.requests.iter().find(|r| r.id == decision.request);
+            let first = planned.decision(&decision.request);
+            out.push_str(&format!("{request:#?}\nfirst {first:#?}\nagain {decision:#?}\n"));
+        }
+        out
     }
 
     /// Plans, checks, commits.
