@@ -39,7 +39,10 @@ fn crates_depend_only_where_the_architecture_allows() {
         let name = package.name.to_string();
         let Some(may) = allowed.get(name.as_str()) else {
             // testkit and xtask: tests and tools may name anything.
-            assert!(matches!(name.as_str(), "skerry-testkit" | "xtask"), "{name} has no place in the architecture");
+            assert!(
+                matches!(name.as_str(), "skerry-testkit" | "xtask"),
+                "{name} has no place in the architecture"
+            );
             continue;
         };
         for dependency in package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development) {

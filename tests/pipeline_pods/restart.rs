@@ -94,15 +94,13 @@ async fn reconcile_sy14_killed_after_each_write() {
             w.tenant.until("running", &w.path("pods", "web"), |p| p["status"]["phase"] == "Running").await;
         assert_eq!(tenant["spec"]["nodeName"], "n-kill");
         w.host.until("secret", &w.host_path("secrets", "pw").await, |_| true).await;
-        let list = w
-            .host
-            .get(&format!("/api/v1/namespaces/{}/secrets", w.host_namespace().await))
-            .await
-            .expect("list");
-        let tokens = list["items"]
-            .as_array()
-            .map_or(0, |l| l.iter().filter(|s| s["type"] == "skerry.dev/token").count());
-        assert_eq!(tokens, 1, "{writes}: one token Secret");
+        let secrets = format!("/api/v1/namespaces/{}/secrets", w.host_namespace().await);
+        let tokens = |list: &serde_json::Value| {
+            list["items"]
+                .as_array()
+                .map_or(0, |l| l.iter().filter(|s| s["type"] == "skerry.dev/token").count())
+        };
+        w.host.until("one token Secret", &secrets, |list| tokens(list) == 1).await;
         // The deletion is killed after its first write too.
         w.halt().await;
         let kill = Kill::after(1);

@@ -187,7 +187,8 @@ impl World {
                 ] {
                     server.tenants().create(spec).await.expect("tenant");
                 }
-                let client = |id| Cluster(server.client(id, Identity::system("syncer")));
+                // The hands of these tests are other hands than the syncer's.
+                let client = |id| Cluster(server.client(id, Identity::system("admin")));
                 (client(tenant), client(host), Some(server.clone()))
             }
         };
@@ -221,10 +222,14 @@ impl World {
             None => client.clone(),
         };
         let mut entry = self.entry.clone();
-        entry.client = wrap(&self.tenant.0);
+        entry.client = wrap(&self.own(&self.tenant, &self.entry.owner.uid));
         let (tenants, tenants_rx) = watch::channel(Arc::new(vec![Arc::new(entry)]));
-        let host =
-            HostEntry { name: "h".into(), client: wrap(&self.host.0), simulated: false, subject: None };
+        let host = HostEntry {
+            name: "h".into(),
+            client: wrap(&self.own(&self.host, "the-host")),
+            simulated: false,
+            subject: None,
+        };
         let (hosts, hosts_rx) = watch::channel(Arc::new(vec![host]));
         let mut config = SyncerConfig::new(tenants_rx, hosts_rx);
         config.periods = Periods {
@@ -242,6 +247,14 @@ impl World {
         self.running = Some(Running { handle, stop, run, tenants, _hosts: hosts });
     }
 
+    /// The syncer's own client of a cluster.
+    fn own(&self, cluster: &Cluster, uid: &str) -> kube::Client {
+        match &self.server {
+            Some(server) => server.client(TenantId::of_uid(uid), Identity::system("syncer")),
+            None => cluster.0.clone(),
+        }
+    }
+
     /// Stops the syncer and waits for all its tasks.
     pub async fn halt(&mut self) {
         let Some(running) = self.running.take() else { return };
@@ -249,17 +262,17 @@ impl World {
         tokio::time::timeout(Duration::from_secs(10), running.run).await.expect("ends").expect("no panic");
     }
 
-    fn running(&self) -> &Running {
+    fn at_work(&self) -> &Running {
         self.running.as_ref().expect("a syncer runs")
     }
 
     pub fn handle(&self) -> &SyncerHandle {
-        &self.running().handle
+        &self.at_work().handle
     }
 
     /// Gives the syncer another entry of the tenant.
     pub fn give(&self, entry: TenantEntry) {
-        self.running().tenants.send_replace(Arc::new(vec![Arc::new(entry)]));
+        self.at_work().tenants.send_replace(Arc::new(vec![Arc::new(entry)]));
     }
 
     pub async fn synced(&self, reason: &str) {

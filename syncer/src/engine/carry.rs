@@ -336,6 +336,10 @@ async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantOb
         Err(refusal) => return refuse(pass, key, tenant, refusal).await,
     };
     super::namespaces::ensure(pass, &key.namespace).await?;
+    if pass.entry(key).is_some_and(|entry| entry.host.is_some()) {
+        // The namespace was there already, and the object with it.
+        return Ok(Some(Duration::ZERO));
+    }
     let figures = ledger::figures(key.kind, &desired);
     let quota = pass.tenant.entry().effective.clone();
     let reserved = ledger::reserve(&mut pass.tenant.model.lock().used, &quota.quota, &figures);

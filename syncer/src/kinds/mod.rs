@@ -138,12 +138,21 @@ pub(crate) fn contained(desired: &Value, live: &Value) -> bool {
 
 /// How an applied object is changed: by apply when a path we set differs, or one we own is no longer set (EN9).
 pub(crate) fn apply_change(desired: &HostObj, live: &HostObj) -> Option<Change> {
-    let owned = crate::object::items(&live.0, "/metadata/managedFields")
-        .iter()
-        .filter(|owner| crate::object::text(owner, "manager") == crate::wire::FIELD_MANAGER)
-        .filter(|owner| owner.get("subresource").is_none_or(Value::is_null));
-    let surplus = owned.filter_map(|owner| owner.get("fieldsV1")).any(|fields| surplus(fields, &desired.0));
+    let surplus = applied(&live.0, "")
+        .filter_map(|owner| owner.get("fieldsV1"))
+        .any(|fields| surplus(fields, &desired.0));
     (surplus || !contained(&desired.0, &live.0)).then_some(Change::Apply)
+}
+
+/// Our own applies in `managedFields`, of the object (`""`) or of a subresource. What a POST of ours set besides, as
+/// a binding does with conditions, is no apply and never a surplus.
+fn applied<'a>(object: &'a Value, subresource: &'a str) -> impl Iterator<Item = &'a Value> {
+    use crate::object::{items, text};
+    items(object, "/metadata/managedFields").iter().filter(move |owner| {
+        text(owner, "manager") == crate::wire::FIELD_MANAGER
+            && text(owner, "operation") == "Apply"
+            && text(owner, "subresource") == subresource
+    })
 }
 
 /// Whether a field set names a path that `desired` no longer has.
@@ -192,9 +201,7 @@ pub(crate) fn status_differs(tenant: &TenantObj, up: &Value) -> bool {
         return true;
     }
     let desired = serde_json::json!({ "status": up });
-    crate::object::items(&tenant.0, "/metadata/managedFields")
-        .iter()
-        .filter(|owner| crate::object::text(owner, "manager") == crate::wire::FIELD_MANAGER)
+    applied(&tenant.0, "status")
         .filter_map(|owner| owner.pointer("/fieldsV1/f:status"))
         .any(|fields| surplus(fields, &desired["status"]))
 }
