@@ -3,8 +3,9 @@
 
 use serde_json::Value;
 
+use super::refusal::conflicts_of;
 use super::typed::{At, Types};
-use super::{Apply, Conflict, conflicts_of};
+use super::{Apply, Conflict};
 use crate::apply::managers::{Manager, Operation};
 
 const KUBECTL: &str = "kubectl";

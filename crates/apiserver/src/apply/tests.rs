@@ -213,7 +213,7 @@ fn as12_merge_keys() {
     merge(
         json!({"raw": {"a": 1, "l": [1]}}),
         json!({"raw": {"b": 2, "l": [2]}}),
-        json!({"raw": {"a": 1, "b": 2, "l": [2]}}),
+        json!({"raw": {"b": 2, "l": [2]}}),
     );
     merge(json!({"replicas": 3, "paused": true}), json!({"replicas": null}), json!({"paused": true}));
     merge(

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::managers::{self, Entry, Manager, Operation};
+use super::run::take_over;
 use super::typed::{At, Types};
-use super::{Apply, FieldSet, UNOWNED, take_over};
+use super::{Apply, FieldSet, UNOWNED};
 use crate::model::schema::{Schema, TypeId};
 
 /// Who owns what existed before the first apply to an object without managers.
@@ -103,7 +104,7 @@ fn advance(
     let _ = take_over(&mut entries, &diff, &nobody, true);
     let mut set = diff.modified;
     set.unite(diff.added);
-    set.subtract(&FieldSet::of_paths(UNOWNED));
+    set.subtract(&UNOWNED);
     if set.is_empty() {
         return entries;
     }

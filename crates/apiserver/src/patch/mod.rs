@@ -5,6 +5,7 @@
 //! clients assert on them.
 
 mod json;
+mod lists;
 mod merge;
 mod strategic;
 

@@ -1,18 +1,21 @@
 //! Strategic merge patch: a merge patch that knows from the tables by which key lists of structs merge,
 //! with directives for replacing, deleting and ordering (P2).
 
-use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
 use super::PatchError;
+use super::lists::{
+    KeyIndex, arrange, as_list, as_object, check_order, no_merge_key, places, same_kinds, unknown_directive,
+    wrong_kind,
+};
 use crate::model::schema::{Patch, Schema, Ty};
 
-const DIRECTIVE: &str = "$patch";
+pub(super) const DIRECTIVE: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
 const DELETE_FROM: &str = "$deleteFromPrimitiveList";
-const SET_ORDER: &str = "$setElementOrder";
+pub(super) const SET_ORDER: &str = "$setElementOrder";
 
 const BAD_PRIMITIVE_LIST: &str = "invalid patch format of primitive list";
 const BAD_RETAIN_KEYS: &str = "invalid patch format of retainKeys";
@@ -175,7 +178,7 @@ impl<'s> Merger<'s> {
         let Some(key) = strategy.merge_key.as_deref() else {
             return Err(PatchError::internal("cannot merge lists without merge key for struct"));
         };
-        let mut merged = live.clone();
+        let mut gone = HashSet::new();
         let mut changes: Vec<&Map<String, Value>> = Vec::with_capacity(patch.len());
         let mut replace = false;
         for item in patch {
@@ -184,7 +187,7 @@ impl<'s> Merger<'s> {
                 None => changes.push(item),
                 Some(Value::String(d)) if d == "delete" => {
                     let value = item.get(key).ok_or_else(|| no_merge_key(item, key))?;
-                    merged.retain(|v| v.get(key) != Some(value));
+                    gone.insert(value.to_string());
                 }
                 Some(Value::String(d)) if d == "replace" => replace = true,
                 Some(Value::String(d)) if d == "merge" => {
@@ -196,6 +199,8 @@ impl<'s> Merger<'s> {
         if replace {
             return Ok(changes.into_iter().map(|m| Value::Object(m.clone())).collect());
         }
+        let kept = |item: &&Value| item.get(key).is_none_or(|id| !gone.contains(&id.to_string()));
+        let mut merged: Vec<Value> = live.iter().filter(kept).cloned().collect();
         let mut index = KeyIndex::new(&merged, key);
         for change in &changes {
             let value = change.get(key).ok_or_else(|| no_merge_key(change, key))?;
@@ -223,165 +228,6 @@ impl<'s> Merger<'s> {
     }
 }
 
-/// Where items stand for ordering when deletions and additions come together: an added item takes the place
-/// at the end that a deleted one left, as upstream's lists do.
-fn places(live: &[Value], patch: &[Value], key: &str) -> Vec<Value> {
-    let deletes = |item: &Value| item.get(DIRECTIVE).and_then(Value::as_str) == Some("delete");
-    let gone: Vec<&Value> =
-        patch.iter().filter(|item| deletes(item)).filter_map(|item| item.get(key)).collect();
-    let mut out: Vec<Value> =
-        live.iter().filter(|item| item.get(key).is_none_or(|id| !gone.contains(&id))).cloned().collect();
-    let free = live.len() - out.len();
-    if free == 0 || patch.iter().any(|item| item.get(DIRECTIVE).and_then(Value::as_str) == Some("replace")) {
-        return out;
-    }
-    let known = KeyIndex::new(&out, key);
-    let added = patch.iter().filter(|item| item.get(DIRECTIVE).is_none());
-    let added: Vec<Value> = added
-        .filter(|item| item.get(key).is_some_and(|id| known.get(id).is_none()))
-        .take(free)
-        .cloned()
-        .collect();
-    out.extend(added);
-    out
-}
-
-/// All items of the lists must be of one kind, and none a list. True when they are objects.
-fn same_kinds(lists: &[&[Value]]) -> Result<bool, PatchError> {
-    let mut items = lists.iter().copied().flatten();
-    let Some(first) = items.next() else {
-        return Err(PatchError::internal("no elements in any of the given slices"));
-    };
-    if first.is_array() {
-        return Err(PatchError::unfit("lists of lists are not supported"));
-    }
-    if items.any(|item| std::mem::discriminant(item) != std::mem::discriminant(first)) {
-        let lists: Vec<String> = lists.iter().map(|l| go_value(&Value::Array(l.to_vec()))).collect();
-        return Err(PatchError::internal(format!(
-            "list element types are not identical: [{}]",
-            lists.join(" ")
-        )));
-    }
-    Ok(first.is_object())
-}
-
-/// Positions of items by the value of their merge key; the first of several wins.
-struct KeyIndex(std::collections::HashMap<String, usize>);
-
-impl KeyIndex {
-    fn new(items: &[Value], key: &str) -> KeyIndex {
-        let mut index = KeyIndex(std::collections::HashMap::with_capacity(items.len()));
-        for (at, item) in items.iter().enumerate() {
-            if let Some(value) = item.get(key) {
-                index.add(value, at);
-            }
-        }
-        index
-    }
-
-    fn of_scalars(items: &[Value]) -> KeyIndex {
-        let mut index = KeyIndex(std::collections::HashMap::with_capacity(items.len()));
-        for (at, item) in items.iter().enumerate() {
-            index.add(item, at);
-        }
-        index
-    }
-
-    fn add(&mut self, value: &Value, at: usize) {
-        self.0.entry(value.to_string()).or_insert(at);
-    }
-
-    fn get(&self, value: &Value) -> Option<usize> {
-        self.0.get(&value.to_string()).copied()
-    }
-}
-
-/// Puts a merged list in order: items named in `order` follow it, the others keep the live order, and both
-/// are woven together by their live positions where they have any.
-fn arrange(
-    merged: Vec<Value>,
-    order: &[Value],
-    live: &[Value],
-    key: Option<&str>,
-) -> Result<Vec<Value>, PatchError> {
-    let (wanted, was) = match key {
-        Some(key) => (KeyIndex::new(order, key), KeyIndex::new(live, key)),
-        None => (KeyIndex::of_scalars(order), KeyIndex::of_scalars(live)),
-    };
-    let mut named = Vec::new();
-    let mut rest = Vec::new();
-    for item in merged {
-        let id = match key {
-            Some(key) => {
-                let object = as_object(&item)?;
-                object.get(key).ok_or_else(|| no_merge_key(object, key))?
-            }
-            None => &item,
-        };
-        let live_at = was.get(id);
-        match wanted.get(id) {
-            Some(at) => named.push((at, live_at, item)),
-            None => rest.push((live_at, item)),
-        }
-    }
-    named.sort_by_key(|(at, _, _)| *at);
-    rest.sort_by(|(a, _), (b, _)| match (a, b) {
-        (Some(a), Some(b)) => a.cmp(b),
-        _ => Ordering::Equal,
-    });
-    let mut out = Vec::with_capacity(named.len() + rest.len());
-    let mut rest = rest.into_iter().peekable();
-    for (_, live_at, item) in named {
-        while let Some((rest_at, _)) = rest.peek() {
-            let before = matches!((rest_at, live_at), (Some(r), Some(n)) if *r < n);
-            if !before {
-                break;
-            }
-            out.extend(rest.next().map(|(_, item)| item));
-        }
-        out.push(item);
-    }
-    out.extend(rest.map(|(_, item)| item));
-    Ok(out)
-}
-
-/// The patch list must be a subsequence of its order list; deletions are not counted.
-fn check_order(patch: &[Value], order: &[Value], key: Option<&str>) -> Result<(), PatchError> {
-    if patch.is_empty() || order.is_empty() {
-        return Ok(());
-    }
-    let mut places = order.iter();
-    for item in patch {
-        if item.get(DIRECTIVE).is_some() {
-            continue;
-        }
-        let found = match key {
-            None => places.any(|o| o == item),
-            Some(key) => {
-                let object = as_object(item)?;
-                let id = object.get(key).ok_or_else(|| no_merge_key(object, key))?;
-                let mut found = false;
-                for place in places.by_ref() {
-                    let place = as_object(place)?;
-                    if place.get(key).ok_or_else(|| no_merge_key(place, key))? == id {
-                        found = true;
-                        break;
-                    }
-                }
-                found
-            }
-        };
-        if !found {
-            return Err(PatchError::internal(format!(
-                "The order in patch list:\n{}\n doesn't match {SET_ORDER} list:\n{}\n",
-                go_value(&Value::Array(patch.to_vec())),
-                go_value(&Value::Array(order.to_vec()))
-            )));
-        }
-    }
-    Ok(())
-}
-
 fn retain_keys(
     base: &mut Map<String, Value>,
     changes: &Map<String, Value>,
@@ -401,7 +247,10 @@ fn retain_keys(
 
 fn delete_from_list(base: &mut Map<String, Value>, name: &str, gone: &Value) {
     match (base.get_mut(name), gone) {
-        (Some(Value::Array(items)), Value::Array(gone)) => items.retain(|item| !gone.contains(item)),
+        (Some(Value::Array(items)), Value::Array(gone)) => {
+            let gone = KeyIndex::of_scalars(gone);
+            items.retain(|item| gone.get(item).is_none());
+        }
         (_, Value::Null) => {
             base.remove(name);
         }
@@ -443,59 +292,5 @@ fn without_directives(value: &Value) -> Option<Value> {
         )),
         Value::Array(items) => Some(Value::Array(items.iter().filter_map(without_directives).collect())),
         scalar => Some(scalar.clone()),
-    }
-}
-
-fn as_list(value: &Value) -> Result<&Vec<Value>, PatchError> {
-    match value {
-        Value::Array(items) => Ok(items),
-        other => Err(wrong_kind("[]interface {}", other)),
-    }
-}
-
-fn as_object(value: &Value) -> Result<&Map<String, Value>, PatchError> {
-    match value {
-        Value::Object(members) => Ok(members),
-        other => Err(wrong_kind("map[string]interface {}", other)),
-    }
-}
-
-fn wrong_kind(expected: &str, got: &Value) -> PatchError {
-    let got = match got {
-        Value::Null => "%!s(<nil>)",
-        Value::Bool(_) => "bool",
-        Value::Number(n) if n.is_f64() => "float64",
-        Value::Number(_) => "int64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
-    };
-    PatchError::internal(format!("expected a {expected}, but received a {got}"))
-}
-
-fn no_merge_key(item: &Map<String, Value>, key: &str) -> PatchError {
-    let item = go_value(&Value::Object(item.clone()));
-    PatchError::internal(format!("map: {item} does not contain declared merge key: {key}"))
-}
-
-fn unknown_directive(directive: &Value, item: &Map<String, Value>) -> PatchError {
-    let (directive, item) = (go_value(directive), go_value(&Value::Object(item.clone())));
-    PatchError::internal(format!("unknown patch type: {directive} in map: {item}"))
-}
-
-/// The text Go's `%v` gives a decoded JSON value.
-fn go_value(value: &Value) -> String {
-    match value {
-        Value::Null => "<nil>".to_owned(),
-        Value::String(s) => s.clone(),
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(go_value).collect();
-            format!("[{}]", items.join(" "))
-        }
-        Value::Object(members) => {
-            let members: Vec<String> = members.iter().map(|(k, v)| format!("{k}:{}", go_value(v))).collect();
-            format!("map[{}]", members.join(" "))
-        }
-        scalar => scalar.to_string(),
     }
 }
