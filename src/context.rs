@@ -70,7 +70,7 @@ impl Context {
 
     /// Whether any of these hosts is simulated.
     pub fn is_simulated(&self, hosts: &[HostStatus]) -> bool {
-        hosts.iter().any(|h| self.inventory.figures(&h.name).is_some_and(|f| f.simulated > 0))
+        hosts.iter().any(|h| self.inventory.is_simulated(&h.name))
     }
 
     /// Forgets a tenant that is gone.

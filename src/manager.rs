@@ -17,10 +17,10 @@ use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt};
 use serde_json::Map;
 use skerry_api::condition::{Statement, find, holds};
+use skerry_api::virtual_cluster::Phase;
 use skerry_api::virtual_cluster::reasons::{
     CONTROL_PLANE_READY, PROVISIONED, READY, REGISTERED, SYNCED, managers, ready as reason,
 };
-use skerry_api::virtual_cluster::{PauseMode, Phase};
 use skerry_api::{VirtualCluster, VirtualClusterClass};
 use skerry_kit::error;
 use skerry_telemetry::{Metrics, Shutdown};
@@ -110,7 +110,11 @@ pub async fn run(parts: Parts, shutdown: Shutdown) {
     let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::all(hub.clone());
     let of_tenants = watcher::Config::default().labels(skerry_api::labels::TENANT);
     let token = shutdown.token();
+    let (wake, woken) = tokio::sync::mpsc::channel(1);
+    let woken =
+        futures::stream::unfold(woken, |mut woken| async move { woken.recv().await.map(|()| ((), woken)) });
     let passes = controller
+        .reconcile_all_on(woken)
         .with_config(ControllerConfig::default().concurrency(WORKERS))
         .watches(Api::<VirtualClusterClass>::all(hub.clone()), watcher::Config::default(), everyone)
         .owns_with(secrets, (), of_tenants)
@@ -121,8 +125,17 @@ pub async fn run(parts: Parts, shutdown: Shutdown) {
                 tracing::debug!(error = %failed, "a pass ended with an error");
             }
         });
-    let ending = shutdown.clone();
-    tokio::join!(passes, inventory::real::run(&context, &ending));
+    let shared = async {
+        match &context.embedded {
+            Some(embedded) => control_plane::shared::run(embedded, &context.prober, wake, &shutdown).await,
+            // The sender lives as long as the passes: a closed channel is no event.
+            None => {
+                let _kept = wake;
+                shutdown.wait().await;
+            }
+        }
+    };
+    tokio::join!(passes, shared, inventory::real::run(&context, &shutdown));
 }
 
 async fn pass(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, PassError> {
@@ -164,6 +177,7 @@ async fn keep(context: &Context, subject: &mut Subject) -> Result<Option<Duratio
     let mut again = PERIOD;
     if let Some(provisioned) = provisioned {
         let tenant = provisioned.tenant;
+        let paused = tenant.is_paused(Timestamp::now());
         let published = match context.provider(tenant.plan.kind) {
             Some(provider) => {
                 control_plane::reconcile(context, subject, &tenant, provider, provisioned.located).await
@@ -179,7 +193,11 @@ async fn keep(context: &Context, subject: &mut Subject) -> Result<Option<Duratio
         };
         let next = published.as_ref().map_or(Duration::from_secs(10), |p| p.again);
         again = again.min(next);
-        let registered = inventory::register::reconcile(context, subject, &tenant, published.as_ref()).await;
+        let registered = if paused {
+            Ok(inventory::register::Registered { again: tenant.paused_for(Timestamp::now()) })
+        } else {
+            inventory::register::reconcile(context, subject, &tenant, published.as_ref()).await
+        };
         match registered {
             Ok(registered) => again = registered.again.map_or(again, |a| again.min(a)),
             Err(failed) => {
@@ -216,10 +234,7 @@ pub fn ready(subject: &Subject) -> (Statement, Phase) {
         return (Statement::no(READY, reason::DELETING, "being deleted"), Phase::Deleting);
     }
     let effective = subject.typed.effective.as_ref();
-    let pause = effective.and_then(|e| e.pause.as_ref());
-    let until = pause.and_then(|p| p.until.as_deref()).and_then(|u| u.parse::<Timestamp>().ok());
-    if pause.and_then(|p| p.mode) == Some(PauseMode::Reconcile) && until.is_none_or(|u| u > Timestamp::now())
-    {
+    if effective.is_some_and(|e| provision::is_paused(e, Timestamp::now())) {
         let text = "spec.pause.mode is Reconcile; `skerry resume` ends it";
         return (Statement::no(READY, reason::PAUSED, text), Phase::Paused);
     }

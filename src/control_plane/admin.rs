@@ -45,6 +45,12 @@ impl Admin {
         self.client.request::<Value>(request).await
     }
 
+    /// `/readyz` of the server, which stands for all its tenants.
+    pub async fn is_ready(&self) -> Result<(), kube::Error> {
+        let request = Request::get("/readyz").body(Vec::new()).map_err(kube::Error::HttpError)?;
+        self.client.request_text(request).await.map(drop)
+    }
+
     /// Makes or updates a tenant record; 409 if it belongs to another UID.
     pub async fn put(&self, id: &str, record: &Value) -> Result<Value, kube::Error> {
         self.call(Method::PUT, id, Some(record)).await

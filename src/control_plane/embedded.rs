@@ -64,6 +64,11 @@ impl Embedded {
         Ok(self.admin.get(id).await?.is_none_or(|known| uid_of(&known) == Some(uid)))
     }
 
+    /// Whether the shared server answers as ready.
+    pub async fn is_ready(&self) -> Result<(), kube::Error> {
+        self.admin.is_ready().await
+    }
+
     /// A client with Skerry's own rights in a tenant.
     pub fn client(&self, id: &str) -> Option<kube::Client> {
         self.clients.tenant(id)
@@ -97,10 +102,16 @@ impl Provider for Embedded {
     }
 
     async fn apply(&self, tenant: &TenantRef, part: &Part) -> Result<Located, ProviderError> {
+        if let Part::Embedded { record } = part {
+            self.admin.put(&tenant.id, record).await.map_err(|e| refusal(&tenant.id, e))?;
+        }
+        self.locate(tenant, part).await
+    }
+
+    async fn locate(&self, tenant: &TenantRef, part: &Part) -> Result<Located, ProviderError> {
         let Part::Embedded { record } = part else {
             return Err(ProviderError::Refused("not a tenant record".to_owned()));
         };
-        self.admin.put(&tenant.id, record).await.map_err(|e| refusal(&tenant.id, e))?;
         let url = self.front_door.url_of(&tenant.id);
         let ranges = record["serviceCIDRs"].as_array().into_iter().flatten().filter_map(Value::as_str);
         Ok(Located {

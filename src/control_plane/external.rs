@@ -103,6 +103,10 @@ impl Provider for External {
     }
 
     async fn apply(&self, tenant: &TenantRef, part: &Part) -> Result<Located, ProviderError> {
+        self.locate(tenant, part).await
+    }
+
+    async fn locate(&self, tenant: &TenantRef, part: &Part) -> Result<Located, ProviderError> {
         let Part::External { secret, key } = part else {
             return Err(ProviderError::Refused("not a kubeconfig".to_owned()));
         };

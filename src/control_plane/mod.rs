@@ -13,6 +13,7 @@ pub mod external;
 mod plan;
 pub mod probe;
 pub mod secret;
+pub mod shared;
 mod stage;
 
 use async_trait::async_trait;
@@ -121,6 +122,8 @@ pub enum ProviderError {
 pub trait Provider: Send + Sync {
     /// What is to be made: no client, no clock, no randomness.
     fn build(&self, tenant: &ValidatedTenant) -> Part;
+    /// Says where it is and writes nothing: all that happens while a tenant is paused (O1).
+    async fn locate(&self, tenant: &TenantRef, part: &Part) -> Result<Located, ProviderError>;
     /// Makes it, idempotently, and says where it is.
     async fn apply(&self, tenant: &TenantRef, part: &Part) -> Result<Located, ProviderError>;
     /// Makes a credential of the tenant's owner.

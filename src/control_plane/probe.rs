@@ -104,9 +104,9 @@ impl Prober {
         verdict
     }
 
-    /// Makes the next probe due at once: something else says that the server is in trouble, or out of it.
-    pub fn hurry(&self, id: &str) {
-        if let Some(known) = self.known.lock().get_mut(id) {
+    /// Makes the next probe of every tenant due at once: the server they share is in trouble, or out of it.
+    pub fn hurry(&self) {
+        for known in self.known.lock().values_mut() {
             known.next = Instant::now();
         }
     }

@@ -46,6 +46,8 @@ pub struct Figures {
     pub allocatable: Amounts,
     /// Requests of pods that are no tenant's.
     pub own: Amounts,
+    /// Requests of delivered pods that are no tenant's.
+    pub placed: Amounts,
     /// Requests of tenants' pods.
     pub tenants: Amounts,
     /// Requests by tenant id.
@@ -158,7 +160,8 @@ pub fn figures(nodes: &[Node], pods: &[Pod], lend: i128) -> Figures {
         let Some(node) = pod.spec.as_ref().and_then(|s| s.node_name.as_deref()) else { continue };
         let asked = pod_requests(pod);
         let tenant = pod.labels().get(labels::TENANT).cloned();
-        if let Some(value) = pod.labels().get(labels::BINDING) {
+        let binding = pod.labels().get(labels::BINDING);
+        if let Some(value) = binding {
             let key = format!("{}/{value}", tenant.as_deref().unwrap_or_default());
             add(out.bindings.entry(key).or_default(), &asked, 1);
         }
@@ -169,6 +172,7 @@ pub fn figures(nodes: &[Node], pods: &[Pod], lend: i128) -> Figures {
                 add(&mut out.tenants, &asked, 1);
                 add(out.by_tenant.entry(id).or_default(), &asked, 1);
             }
+            None if binding.is_some() => add(&mut out.placed, &asked, 1),
             None => add(&mut out.own, &asked, 1),
         }
     }
@@ -176,7 +180,8 @@ pub fn figures(nodes: &[Node], pods: &[Pod], lend: i128) -> Figures {
     for (name, amount) in &out.allocatable {
         let shared = amount * lend / 100 - out.own.get(name).copied().unwrap_or(0);
         out.shared.insert(name.clone(), shared.max(0));
-        let left = shared - out.tenants.get(name).copied().unwrap_or(0);
+        let used = |of: &Amounts| of.get(name).copied().unwrap_or(0);
+        let left = shared - used(&out.tenants) - used(&out.placed);
         out.available.insert(name.clone(), left.max(0));
     }
     let extra: Vec<String> = out.tenants.keys().filter(|k| !known(k)).cloned().collect();
@@ -260,6 +265,13 @@ impl Shape {
 }
 
 impl Figures {
+    /// Requests of all pods that are no tenant's, delivered ones included.
+    fn nobodys(&self) -> Amounts {
+        let mut sum = self.own.clone();
+        add(&mut sum, &self.placed, 1);
+        sum
+    }
+
     /// The part of a Report's status that `skerry-collect` writes.
     pub fn status(&self) -> Value {
         json!({
@@ -269,7 +281,7 @@ impl Figures {
             },
             "allocatable": texts(&self.allocatable),
             "requested": {
-                "own": texts(&self.own),
+                "own": texts(&self.nobodys()),
                 "tenants": texts(&self.tenants),
                 "bindings": self.bindings.iter().take(2000).map(|(k, v)| (k, texts(v))).collect::<BTreeMap<_, _>>(),
             },

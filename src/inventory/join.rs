@@ -22,11 +22,11 @@ use super::profile::Facts;
 use super::{InventorySettings, properties};
 
 /// Life of the stored token.
-const TOKEN_SECONDS: i64 = 86_400;
+pub(super) const TOKEN_SECONDS: i64 = 86_400;
 /// Type of the stored credential.
 const SECRET_TYPE: &str = "skerry.dev/push-credential";
 /// Annotation with the time of issue.
-const ISSUED: &str = "skerry.dev/issued";
+pub(super) const ISSUED: &str = "skerry.dev/issued";
 
 /// What Skerry may do in a member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,6 +9,7 @@
 //! | [`health`] | evidence → verdict |
 //! | [`properties`] | what a member says about itself |
 //! | [`leave`] | a member goes, step by step |
+//! | [`snapshot`] | all of it as one plain value, for placement |
 
 pub mod collect;
 pub mod health;
@@ -19,7 +20,9 @@ pub mod profile;
 pub mod properties;
 pub mod real;
 pub mod register;
+mod renew;
 mod settings;
+pub mod snapshot;
 mod state;
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use skerry_telemetry::Shutdown;
 
 use super::health::{Evidence, Thresholds, statement};
 use super::profile::Facts;
-use super::{collect, register};
+use super::{collect, register, renew};
 use crate::context::Context;
 
 /// Between rounds; a member's own period can only be longer.
@@ -125,6 +125,11 @@ async fn one(
         },
         Err(message) => (Evidence::Denied(message.clone()), None, None),
     };
+    if let (Evidence::Good, Ok(client)) = (&evidence, &client)
+        && let Err(failed) = renew::if_due(context, &report, client).await
+    {
+        tracing::warn!(member = %name, error = %error::sentence(&failed), "the member's token was not renewed");
+    }
     let verdict = context.inventory.verdicts.note(&name, &evidence, thresholds);
     show_profile(context, &report, verdict, &evidence, version.as_deref()).await?;
     show_report(context, &report, verdict, &evidence, version.as_deref(), figures).await
@@ -174,6 +179,9 @@ async fn show_profile(
         }
         _ => Statement::yes(JOINED, joined::JOINED, "registered"),
     };
+    if stored.labels().get(labels::SIMULATED).is_some_and(|v| v == "true") {
+        context.inventory.note_simulated(&report.name_any());
+    }
     let facts = facts_of(context, report, &stored, version);
     register::write_profile(context, &api, &facts, Some(&stored), &[joined, statement(verdict)])
         .await

@@ -1,6 +1,6 @@
 //! What the inventory remembers between passes: tokens for profile writes, repairs, last figures of real members.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ pub struct InventoryState {
     repairs: Mutex<HashMap<String, Vec<Instant>>>,
     figures: Mutex<HashMap<String, Arc<Figures>>>,
     shown: Mutex<HashMap<String, Arc<Figures>>>,
+    simulated: Mutex<HashSet<String>>,
     /// Probes of real members.
     pub verdicts: Verdicts,
 }
@@ -75,6 +76,16 @@ impl InventoryState {
         self.figures.lock().insert(profile.to_owned(), Arc::new(figures));
     }
 
+    /// Notes that a member's nodes are simulated.
+    pub fn note_simulated(&self, profile: &str) {
+        self.simulated.lock().insert(profile.to_owned());
+    }
+
+    /// Whether a member's nodes are simulated.
+    pub fn is_simulated(&self, profile: &str) -> bool {
+        self.simulated.lock().contains(profile)
+    }
+
     /// Figures that were last written to the Report of a member.
     pub fn shown(&self, profile: &str) -> Option<Arc<Figures>> {
         self.shown.lock().get(profile).cloned()
@@ -95,6 +106,7 @@ impl InventoryState {
     pub fn forget_profile(&self, profile: &str) {
         self.figures.lock().remove(profile);
         self.shown.lock().remove(profile);
+        self.simulated.lock().remove(profile);
         self.verdicts.forget(profile);
     }
 }

@@ -18,11 +18,13 @@ pub async fn apply(
     prepared: Resources<Prepared>,
 ) -> Resources<Applied> {
     let Resources { control_plane, located: _, state: PhantomData } = prepared;
+    let paused = tenant.is_paused(jiff::Timestamp::now());
     let missing = || ProviderError::NotReady {
         reason: reason::STARTING,
         message: format!("this installation has no provider {}", tenant.plan.kind),
     };
     let answer = match (context.provider(tenant.plan.kind), &control_plane) {
+        (Some(provider), Some(part)) if paused => provider.locate(&TenantRef::from(tenant), part).await,
         (Some(provider), Some(part)) => provider.apply(&TenantRef::from(tenant), part).await,
         _ => Err(missing()),
     };

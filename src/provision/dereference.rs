@@ -111,6 +111,9 @@ async fn hosts(context: &Context) -> Result<Vec<HostFact>, kube::Error> {
     let hosts = profiles.list(&ListParams::default().labels(&format!("{}=host", labels::ROLE))).await?;
     let mut facts = Vec::new();
     for host in hosts {
+        if host.labels().get(labels::SIMULATED).is_some_and(|v| v == "true") {
+            context.inventory.note_simulated(&host.name_any());
+        }
         let report = reports.get_opt(&host.name_any()).await?;
         let free = report
             .and_then(|r| r.status)

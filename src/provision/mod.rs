@@ -19,6 +19,7 @@ mod dereference;
 mod identity;
 mod limits;
 mod merge;
+mod pause;
 mod refusal;
 pub mod status;
 mod validate;
@@ -30,6 +31,7 @@ pub use class::selects;
 pub use dereference::NAME_LABEL;
 pub use limits::{InventoryKeys, is_reserved_property};
 pub use merge::set as set_path;
+pub use pause::is_paused;
 pub use refusal::Refusal;
 pub use validate::{Dereferenced, HostFact, Policy, Previous, ValidatedTenant};
 

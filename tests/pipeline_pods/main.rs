@@ -4,7 +4,6 @@
 //! they are the clusters named there (real ones), and the cases must run one at a time. Each case plays the host's
 //! scheduler and kubelet itself.
 
-mod hub;
 mod life;
 mod restart;
 mod world;

@@ -13,8 +13,11 @@ use skerry_api::ids::tenant_id;
 use skerry_api::labels;
 use skerry_api::virtual_cluster::reasons::managers;
 use skerry_apiserver::listen::Server;
+use skerry_hollow::{Hollow, NodeShape};
 use skerry_kit::apply;
 use skerry_kit::kubeconfig::{Allow, config, read};
+use skerry_telemetry::Shutdown;
+use tokio::task::JoinHandle;
 
 use super::data::DataDir;
 use super::hub;
@@ -108,19 +111,24 @@ pub async fn start(
     specs: &[HostSpec],
     url: &str,
     settings: &Settings,
+    shutdown: &Shutdown,
+    tasks: &mut Vec<JoinHandle<()>>,
 ) -> Result<BTreeMap<String, Client>, Failure> {
     let mut local = BTreeMap::new();
     for spec in specs {
         let (name, candidate, simulated) = match spec {
-            HostSpec::Simulated { name, .. } => {
+            HostSpec::Simulated { name, nodes, cpu, memory } => {
                 let uid = format!("{}-{name}", data.installation()?);
                 let id = tenant_id(&uid);
                 hub::put(admin, &id, &json!({"id": id, "uid": uid, "role": "Host", "limits": hub::limits()}))
                     .await?;
-                let clients = InProcess::new(server.clone(), "syncer");
-                let client =
-                    clients.tenant(&id).ok_or_else(|| Failure::Failed(format!("host {name} has no id")))?;
+                let client = clients_of(server, "syncer", &id)?;
                 front_door(&client).await.map_err(Failure::during(&format!("host {name}")))?;
+                let shape =
+                    NodeShape { cpu: cpu.to_string(), memory: memory.clone(), ..NodeShape::default() };
+                let hollow = Hollow { name: name.clone(), nodes: *nodes, shape };
+                let nodes = clients_of(server, "hollow", &id)?;
+                tasks.push(tokio::spawn(simulate(hollow, nodes, shutdown.clone())));
                 let file = hub::kubeconfig(admin, &id, url, &server.serving_authority()).await?;
                 let member = member_config(&file.to_string(), None, name).await?;
                 local.insert(real_name(&settings.inventory.manager, name), client.clone());
@@ -138,6 +146,23 @@ pub async fn start(
         join::push(hub_client, &settings.inventory, &request, candidate).await?;
     }
     Ok(local)
+}
+
+fn clients_of(server: &Arc<Server>, component: &'static str, id: &str) -> Result<Client, Failure> {
+    InProcess::new(server.clone(), component)
+        .tenant(id)
+        .ok_or_else(|| Failure::Failed(format!("tenant {id} has no client")))
+}
+
+/// Keeps the simulated nodes of a host going; a start that fails is tried again.
+async fn simulate(hollow: Hollow, client: Client, shutdown: Shutdown) {
+    while let Err(failed) = hollow.clone().run(client.clone(), shutdown.token()).await {
+        tracing::warn!(host = %hollow.name, error = %crate::manager::chain(&failed), "simulated nodes could not be made");
+        tokio::select! {
+            () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
+            () = shutdown.wait() => return,
+        }
+    }
 }
 
 async fn member_config(body: &str, context: Option<&str>, name: &str) -> Result<Config, Failure> {

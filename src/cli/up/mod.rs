@@ -191,7 +191,8 @@ async fn start(
     hub::classes(&hub_client, args.classes.as_deref()).await?;
     let settings = Settings::default();
     let mut tasks = Vec::new();
-    let local = hosts::start(server, &admin, &hub_client, data, specs, url, &settings).await?;
+    let local =
+        hosts::start(server, &admin, &hub_client, data, specs, url, &settings, shutdown, &mut tasks).await?;
 
     let (tenants, tenant_list) = watch::channel(Arc::default());
     let (hosts, host_list) = watch::channel(Arc::default());

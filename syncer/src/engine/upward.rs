@@ -190,39 +190,6 @@ pub(super) async fn node(pass: &Pass, name: &Arc<str>) -> Next {
     Ok(None)
 }
 
-/// Nodes of a host that does not answer: Ready is Unknown, told on change (NO4). The host's own word replaces it.
-pub(super) async fn unreachable_nodes(pass: &Pass) {
-    let shown: Vec<Arc<str>> = {
-        let model = pass.tenant.model.lock();
-        model.nodes.iter().filter(|(_, node)| node.imported).map(|(name, _)| name.clone()).collect()
-    };
-    for name in shown {
-        let Some(host) = pass.tenant.host.nodes.read().get(&name).cloned() else { continue };
-        let mut status = nodes::status(&HostObj((*host).clone()), &pass.facts);
-        let conditions = status.get_mut("conditions").and_then(Value::as_array_mut);
-        for condition in conditions.into_iter().flatten().filter(|c| text(c, "type") == "Ready") {
-            condition["status"] = json!("Unknown");
-            condition["reason"] = json!("HostUnreachable");
-            condition["message"] = json!("the host does not answer");
-        }
-        let path = Kind::Node.path("", &name);
-        let Ok(Some(live)) = pass.wire.find(&path).await else { continue };
-        if contained(&status, live.get("status").unwrap_or(&Value::Null)) {
-            continue;
-        }
-        let body =
-            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": &*name}, "status": status});
-        pass.wrote("tenant_writes_total", "status", Kind::Node);
-        if let Err(error) = pass.wire.apply(&format!("{path}/status"), &body).await {
-            tracing::debug!(
-                tenant = &*pass.tenant.id,
-                category = error.category(),
-                "node status not written"
-            );
-        }
-    }
-}
-
 async fn write_node(
     pass: &Pass,
     name: &str,

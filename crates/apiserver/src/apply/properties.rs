@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::sample::{any_json, sample};
+use super::sample::sample;
 use super::*;
 
 const NOW: &str = "2026-01-01T00:00:00Z";
@@ -275,34 +275,6 @@ proptest! {
         let left = world.leaves();
         for (k, v) in &mine {
             prop_assert_eq!(left.get(k), Some(v));
-        }
-    }
-
-    /// Whatever is applied to whatever, with whatever managers: an answer comes (Q29).
-    #[test]
-    fn as13_nothing_makes_apply_panic(
-        live in any_json(), applied in any_json(), managers in any_json(), fields in any_json(), force in any::<bool>(),
-    ) {
-        let s = sample();
-        let entry = |fields: Value| json!({"manager": "m", "operation": "Update", "apiVersion": "apps/v1",
-            "fieldsType": "FieldsV1", "fieldsV1": fields});
-        for root in [s.root, s.custom] {
-            for list in [managers.clone(), json!([entry(fields.clone())]), json!([entry(fields.clone()), managers])] {
-                let mut stored = json!({"metadata": {"name": "x", "managedFields": list}, "spec": live, "status": live});
-                let before = json!({"metadata": {"name": "x"}, "spec": live});
-                update(Update {
-                    schema: &s.schema, root, live: Some(&before), new: &mut stored, manager: "u",
-                    api_version: "apps/v1", subresource: "", now: NOW, reset_fields: &["status"],
-                });
-                let applied = json!({"metadata": {"name": "x"}, "spec": applied});
-                let request = Apply {
-                    schema: &s.schema, root, live: Some(&stored), applied: &applied, manager: "kubectl",
-                    api_version: "apps/v1", subresource: "", force, now: NOW, reset_fields: &[],
-                };
-                if let Ok(done) = super::apply(request) {
-                    let _ = super::apply(Apply { live: Some(&done.object), ..request });
-                }
-            }
         }
     }
 

@@ -1,6 +1,5 @@
 //! A small schema for tests: a workload with the list and map types that occur in built-in kinds.
 
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::model::schema::{Field, ListTy, MapTy, Patch, Schema, Topology, Ty, TypeDef, TypeId, Zero};
@@ -187,25 +186,4 @@ pub(crate) fn sample() -> Sample {
     fields.extend([field("spec", spec), field("status", status)]);
     let custom = id(&add(&mut s, "", false, fields));
     Sample { schema: s, root, custom }
-}
-
-/// Any JSON, with the names that matter among its members.
-pub(crate) fn any_json() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        (0..4i64).prop_map(Value::from),
-        "[ab]{1}".prop_map(Value::from),
-    ];
-    let key = prop_oneof![
-        3 => "[a-c]{1}",
-        1 => prop::sample::select(vec!["$patch", "$retainKeys", "$setElementOrder/containers", "$deleteFromPrimitiveList/a", "containers", "name", "spec", "metadata", "finalizers", "ports", "managedFields", "fieldsV1"]).prop_map(str::to_owned),
-    ];
-    leaf.prop_recursive(4, 24, 4, move |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map(key.clone(), inner, 0..4)
-                .prop_map(|m| Value::Object(m.into_iter().collect())),
-        ]
-    })
 }

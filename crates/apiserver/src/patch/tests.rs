@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::apply::sample::{Sample, any_json, sample};
+use crate::apply::sample::{Sample, sample};
 use crate::model::schema::Ty;
 
 fn check_json(target: Value, patch: Value, expected: Value) {
@@ -339,6 +339,26 @@ fn as34_strategic_refusals() {
         "invalid patch format of primitive list",
     );
     check_refused(s.patch(&json!({}), &json!([])), BadRequest, "cannot unmarshal array");
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        (0..4i64).prop_map(Value::from),
+        "[ab]{1}".prop_map(Value::from),
+    ];
+    let key = prop_oneof![
+        3 => "[a-c]{1}",
+        1 => prop::sample::select(vec!["$patch", "$retainKeys", "$setElementOrder/containers", "$deleteFromPrimitiveList/a", "containers", "name", "spec", "metadata", "finalizers", "ports"]).prop_map(str::to_owned),
+    ];
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key.clone(), inner, 0..4)
+                .prop_map(|m| Value::Object(m.into_iter().collect())),
+        ]
+    })
 }
 
 proptest! {
