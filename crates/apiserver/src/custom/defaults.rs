@@ -37,7 +37,7 @@ impl Check {
             let found = if in_meta {
                 self.inside_metadata(&at, node, root, default)
             } else {
-                self.plain(&at, node, default)
+                self.plain(&at, node, default, resource)
             };
             self.found.extend(found);
         }
@@ -58,21 +58,22 @@ impl Check {
         }
     }
 
-    fn plain(&self, at: &Path<'_>, node: &Node, default: &Value) -> Vec<Cause> {
+    fn plain(&self, at: &Path<'_>, node: &Node, default: &Value, resource: bool) -> Vec<Cause> {
         let mut found = Vec::new();
+        let mut read = default.clone();
+        let metadata = meta::coerce(at, &mut read, node, resource);
         if self.pruned {
             let mut copy = default.clone();
-            prune::unknown(&mut copy, node, node.embedded);
+            prune::unknown(&mut copy, node, resource);
             if copy != *default {
-                found.push(at.invalid(default, "must not have unknown fields"));
+                found.push(at.invalid(&read, "must not have unknown fields"));
             }
         }
-        let mut copy = default.clone();
-        match meta::coerce(at, &mut copy, node, false) {
+        match metadata {
             Err(cause) => found.push(cause),
             Ok(_) => {
-                let wrong = meta::check(at, &copy, node, false);
-                found.extend(if wrong.is_empty() { self.value(at, node, &copy) } else { wrong });
+                let wrong = meta::check(at, &read, node, resource);
+                found.extend(if wrong.is_empty() { self.value(at, node, &read) } else { wrong });
             }
         }
         found

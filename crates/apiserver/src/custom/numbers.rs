@@ -3,7 +3,7 @@
 use serde_json::{Number, Value};
 
 use super::node::Node;
-use super::path::{Path, float_plain, number_plain};
+use super::path::{Path, float_plain};
 use super::validate::Walk;
 use crate::model::status::Cause;
 
@@ -39,7 +39,8 @@ pub(super) fn check(walk: &Walk<'_>, path: &Path<'_>, node: &Node, number: &Numb
     let value = number.as_f64().unwrap_or_default();
     let integer = number.as_i64();
     let range = Range::of(node);
-    let shown = number_plain(number);
+    let shown =
+        |whole: Option<(i64, i64)>| whole.map_or_else(|| float_plain(value), |(value, _)| value.to_string());
     found.extend(
         range.check(integer.map_or(value, |i| i as f64), integer, "Checked", path).map(|d| walk.loose(&d)),
     );
@@ -60,7 +61,7 @@ pub(super) fn check(walk: &Walk<'_>, path: &Path<'_>, node: &Node, number: &Numb
         if !fits {
             found.push(walk.invalid(
                 path,
-                &shown,
+                &shown(whole),
                 &format!("should be a multiple of {}", bound(factor, whole)),
             ));
         }
@@ -83,7 +84,11 @@ pub(super) fn check(walk: &Walk<'_>, path: &Path<'_>, node: &Node, number: &Numb
                 (false, true) => "greater than",
                 (false, false) => "greater than or equal to",
             };
-            found.push(walk.invalid(path, &shown, &format!("should be {relation} {}", bound(limit, whole))));
+            found.push(walk.invalid(
+                path,
+                &shown(whole),
+                &format!("should be {relation} {}", bound(limit, whole)),
+            ));
         }
     }
     found

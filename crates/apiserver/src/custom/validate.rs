@@ -20,7 +20,7 @@ pub fn validate(prefix: &str, schema: &Node, value: &Value, old: Option<&Value>)
     Walk::new(prefix, true).run(schema, value, old)
 }
 
-/// Validates a default. Upstream takes any value for int-or-string here and finds out later.
+/// Validates a default, as loosely as upstream does.
 pub fn validate_default(prefix: &str, schema: &Node, value: &Value) -> Vec<Cause> {
     Walk::new(prefix, false).run(schema, value, None)
 }
@@ -45,6 +45,13 @@ impl Outcome {
         }
     }
 
+    /// Takes a finding, once.
+    fn add(&mut self, cause: Cause) {
+        if !self.causes.contains(&cause) {
+            self.causes.push(cause);
+        }
+    }
+
     /// Takes over what was found in a part of the value, which nothing else has looked at.
     fn absorb(&mut self, part: Outcome) {
         self.matched += part.matched;
@@ -54,15 +61,16 @@ impl Outcome {
 
 pub(super) struct Walk<'p> {
     prefix: &'p str,
-    /// int-or-string is a type.
-    numbers_or_texts: bool,
+    /// As objects are judged; defaults are judged more loosely by upstream: int-or-string takes anything there, and
+    /// formats that mean nothing for a type still count as given.
+    objects: bool,
     steps: Cell<usize>,
     max_steps: usize,
 }
 
 impl<'p> Walk<'p> {
-    fn new(prefix: &'p str, numbers_or_texts: bool) -> Self {
-        Self { prefix, numbers_or_texts, steps: Cell::new(0), max_steps: MAX_STEPS }
+    fn new(prefix: &'p str, objects: bool) -> Self {
+        Self { prefix, objects, steps: Cell::new(0), max_steps: MAX_STEPS }
     }
 
     fn run(self, schema: &Node, value: &Value, old: Option<&Value>) -> Vec<Cause> {
@@ -93,7 +101,7 @@ impl<'p> Walk<'p> {
         let mut out = Outcome::default();
         let mismatch = self.type_of(path, node, value);
         let typed = usize::from(mismatch.is_none());
-        let has_type = !node.ty.is_empty() || node.int_or_string || !formats::effective(node).is_empty();
+        let has_type = !node.ty.is_empty() || node.int_or_string || !self.format(node).is_empty();
         out.causes.extend(mismatch);
         let checks = node.checks();
         if value.is_null() {
@@ -106,11 +114,11 @@ impl<'p> Walk<'p> {
         out.merge(junctors);
         match value {
             Value::String(text) => {
-                out.causes.extend(self.text(path, node, text));
-                out.matched += 1 + usize::from(!formats::effective(node).is_empty());
+                self.text(path, node, text).into_iter().for_each(|cause| out.add(cause));
+                out.matched += 1 + usize::from(!self.format(node).is_empty());
             }
             Value::Number(number) => {
-                out.causes.extend(numbers::check(self, path, node, number));
+                numbers::check(self, path, node, number).into_iter().for_each(|cause| out.add(cause));
                 out.matched += 2;
             }
             Value::Array(items) => {
@@ -131,13 +139,17 @@ impl<'p> Walk<'p> {
         out
     }
 
+    fn format<'n>(&self, node: &'n Node) -> &'n str {
+        if self.objects { formats::effective(node) } else { &node.checks().format }
+    }
+
     fn type_of(&self, path: &Path<'_>, node: &Node, value: &Value) -> Option<Cause> {
         let types: &[&str] = match (node.int_or_string, &*node.ty) {
-            (true, _) if self.numbers_or_texts => &["integer", "string"],
+            (true, _) if self.objects => &["integer", "string"],
             (_, "") => &[],
             (_, ty) => &[ty],
         };
-        let format = formats::effective(node);
+        let format = self.format(node);
         if value.is_null() {
             let fits = types.is_empty() || node.nullable || types.contains(&"null");
             return (!fits).then(|| self.wrong_type(path, &types.join(","), "null"));
@@ -177,7 +189,7 @@ impl<'p> Walk<'p> {
     /// Runs `make` on the full path of a value.
     fn at<T>(&self, path: &Path<'_>, make: impl FnOnce(&Path<'_>) -> T) -> T {
         let prefix = Path::new(self.prefix);
-        if path.is_root() { make(&prefix) } else { make(&prefix.child(&path.text())) }
+        if path.is_root() { make(&prefix) } else { make(&prefix.child(path.text().trim_start_matches('.'))) }
     }
 
     /// A finding whose sentence names the value itself.
@@ -208,7 +220,7 @@ impl<'p> Walk<'p> {
         } else if let Some(pattern) = checks.pattern.as_ref().filter(|p| !p.matches(text)) {
             found.push(self.invalid(path, &quote(text), &format!("should match '{}'", pattern.source())));
         }
-        let format = formats::effective(node);
+        let format = self.format(node);
         if !format.is_empty() && !formats::matches(format, text) {
             let detail = format!("{} in body must be of type {format}: {}", path.text(), quote(text));
             found.push(self.at(path, |at| at.type_invalid(text, &detail)));
@@ -225,7 +237,7 @@ impl<'p> Walk<'p> {
             .iter()
             .map(|choice| choice.as_str().map_or_else(|| super::path::json(choice), str::to_owned))
             .collect();
-        out.causes.push(self.at(path, |at| at.not_supported(value, &shown_choices)));
+        out.add(self.at(path, |at| at.not_supported(value, &shown_choices)));
     }
 
     fn items(&self, path: &Path<'_>, node: &Node, items: &[Value], old: Option<&Value>) -> Outcome {
@@ -289,10 +301,13 @@ impl<'p> Walk<'p> {
                 }
                 _ => continue,
             };
+            // Of a key that the root does not name upstream says `.key`.
+            let unnamed = format!(".{key}");
+            let step = if property.is_none() && path.is_root() { &unnamed } else { key };
             // What an object is cannot be seen to change: both versions are converted to one.
             let typed = path.is_root() && matches!(key.as_str(), "apiVersion" | "kind");
             let old = old.filter(|_| !typed).and_then(|old| old.get(key));
-            out.absorb(self.check(&path.child(key), inner, member, old));
+            out.absorb(self.check(&path.child(step), inner, member, old));
         }
         for name in node.required.iter().filter(|name| !members.contains_key(&***name)) {
             out.causes.push(self.at(&path.child(name), |at| at.required("")));
@@ -317,7 +332,7 @@ impl<'p> Walk<'p> {
             }
         }
         if !checks.any_of.is_empty() && !fits {
-            out.causes.push(self.loose(&format!("{} must validate at least one schema (anyOf)", name())));
+            out.add(self.loose(&format!("{} must validate at least one schema (anyOf)", name())));
         }
         best.into_iter().for_each(|one| out.merge(one));
 
@@ -332,10 +347,10 @@ impl<'p> Walk<'p> {
         }
         if valid != checks.all_of.len() {
             let none = if valid == 0 { ". None validated" } else { "" };
-            out.causes.push(self.loose(&format!("{} must validate all the schemas (allOf){none}", name())));
+            out.add(self.loose(&format!("{} must validate all the schemas (allOf){none}", name())));
         }
         if checks.not.as_ref().is_some_and(|not| self.check(path, not, value, None).causes.is_empty()) {
-            out.causes.push(self.loose(&format!("{} must not validate the schema (not)", name())));
+            out.add(self.loose(&format!("{} must not validate the schema (not)", name())));
         }
         out
     }
@@ -359,7 +374,7 @@ impl<'p> Walk<'p> {
             n => format!("Found {n} valid alternatives"),
         };
         let name = quote(&path.text());
-        out.causes.push(self.loose(&format!("{name} must validate one and only one schema (oneOf). {what}")));
+        out.add(self.loose(&format!("{name} must validate one and only one schema (oneOf). {what}")));
         if fitting.is_empty() {
             failed.into_iter().for_each(|one| out.merge(one));
         }

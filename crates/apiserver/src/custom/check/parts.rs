@@ -94,7 +94,8 @@ impl Check<'_> {
     /// With a `/status` the root may only say what does not cut across it.
     fn root_with_status(&mut self, at: &Path<'_>, schema: &Node) {
         // Upstream stops at the first field that is not allowed, in the order of its own struct.
-        if !schema.ty.is_empty() && &*schema.ty != "object" {
+        let early = schema.unsupported.iter().any(|k| matches!(*k, "id" | "$schema" | "$ref"));
+        if !early && !schema.ty.is_empty() && &*schema.ty != "object" {
             let detail = "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled";
             self.found.push(at.child("type").invalid_text(&schema.ty, detail));
             return;
