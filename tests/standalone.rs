@@ -1,0 +1,309 @@
+//! `skerry up` as people start it: TN-8, TN-10, TN-11, TN-15, TN-22, TN-72, TN-73 (first half), I3, with the binary itself over real
+//! sockets. One process serves all cases, since each start costs more than a case.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use skerry_api::ClusterProfile;
+
+struct Up {
+    folder: tempfile::TempDir,
+    listen: String,
+    metrics: String,
+    process: Child,
+}
+
+/// Two ports that were free a moment ago.
+fn ports() -> [u16; 2] {
+    let listeners = [0, 1].map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|l| l.local_addr().unwrap().port())
+}
+
+fn spawn(folder: &Path, listen: &str, metrics: &str) -> Child {
+    let process = command(folder)
+        .args(["up", "--listen", listen, "--metrics", metrics, "--data-dir"])
+        .arg(folder.join("data"))
+        .arg("--ready-file")
+        .arg(folder.join("ready"))
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(folder.join("log")).unwrap())
+        .spawn()
+        .unwrap();
+    let ready = folder.join("ready");
+    let started = Instant::now();
+    while !ready.exists() {
+        let log = || std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+        assert!(started.elapsed() < Duration::from_secs(60), "not ready: {}", log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    process
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_skerry"));
+    command.env("KUBECONFIG", folder.join("kubeconfig")).env_remove("XDG_DATA_HOME").stdin(Stdio::null());
+    command
+}
+
+impl Up {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [listen, metrics] = ports().map(|p| format!("127.0.0.1:{p}"));
+        let process = spawn(folder.path(), &listen, &metrics);
+        Self { folder, listen, metrics, process }
+    }
+
+    /// Ends it as a power cut would, and starts it again.
+    fn kill_and_restart(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        std::fs::remove_file(self.folder.path().join("ready")).unwrap();
+        self.process = spawn(self.folder.path(), &self.listen, &self.metrics);
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        command(self.folder.path()).args(args).output().unwrap()
+    }
+
+    #[track_caller]
+    fn ok(&self, args: &[&str]) -> String {
+        let out = self.run(args);
+        assert!(out.status.success(), "skerry {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn fails(&self, code: i32, args: &[&str], says: &str) {
+        let out = self.run(args);
+        let text = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(code), "skerry {args:?}: {text}");
+        assert!(text.contains(says), "skerry {args:?}: {text}");
+        assert!(out.stdout.is_empty(), "stdout of a failure: {}", String::from_utf8_lossy(&out.stdout));
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(args)).unwrap()
+    }
+
+    async fn hub(&self) -> Client {
+        client(&std::fs::read_to_string(self.path("data/kubeconfig")).unwrap()).await
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn client(kubeconfig: &str) -> Client {
+    let file = Kubeconfig::from_yaml(kubeconfig).unwrap();
+    Client::try_from(Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap())
+        .unwrap()
+}
+
+async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_from_the_first_start_to_its_end() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut up = Up::start();
+    let hub = up.hub().await;
+    for name in ["team-a", "team-b"] {
+        let space = Namespace {
+            metadata: ObjectMeta { name: Some(name.into()), ..Default::default() },
+            ..Default::default()
+        };
+        Api::<Namespace>::all(hub.clone()).create(&PostParams::default(), &space).await.unwrap();
+    }
+    refusals(&up);
+    created(&up, &hub).await;
+    apart(&up).await;
+    repaired(&hub).await;
+    steady(&up, &hub).await;
+    restarted(&mut up).await;
+    deleted(&up).await;
+}
+
+/// TN-72, TN-73: exit codes, and what they say.
+fn refusals(up: &Up) {
+    let data = up.path("data");
+    let data = data.to_str().unwrap();
+    let pid = up.process.id().to_string();
+    let [other, more] = ports().map(|p| format!("127.0.0.1:{p}"));
+    up.fails(5, &["up", "--data-dir", data, "--listen", &other, "--metrics", &more], &pid);
+    let second = up.path("second");
+    let second = second.to_str().unwrap();
+    let port = up.listen.rsplit(':').next().unwrap().to_owned();
+    up.fails(1, &["up", "--memory", "--data-dir", second, "--listen", &up.listen, "--metrics", &more], &port);
+    up.fails(3, &["describe", "none", "-n", "team-a"], "no virtual cluster");
+    up.fails(
+        5,
+        &["create", "1dev", "-n", "team-a"],
+        "a DNS label of at most 48 characters that begins with a letter",
+    );
+    up.fails(
+        5,
+        &["create", "bad", "-n", "team-a", "--set", "podSecurity.enforce=privileged"],
+        "NotOverridable",
+    );
+    up.fails(2, &["create", "bad", "-n", "team-a", "--timeout", "soon"], "--timeout");
+    up.ok(&["delete", "bad", "-n", "team-a", "--yes", "-q"]);
+    up.fails(3, &["delete", "bad", "-n", "team-a", "--yes"], "no virtual cluster");
+    up.ok(&["delete", "bad", "-n", "team-a", "--yes", "--ignore-not-found"]);
+}
+
+/// TN-8, I3: Ready, and then the published kubeconfig works and the profile is there.
+async fn created(up: &Up, hub: &Client) {
+    let object = up.json(&["create", "dev", "-n", "team-a", "-o", "json"]);
+    let conditions = object["status"]["conditions"].as_array().unwrap();
+    for kind in ["Provisioned", "ControlPlaneReady", "Synced", "Registered", "Ready"] {
+        assert!(conditions.iter().any(|c| c["type"] == kind && c["status"] == "True"), "{kind}: {object}");
+    }
+    let id = object["status"]["id"].as_str().unwrap();
+    let tenant = client(&up.ok(&["kubeconfig", "dev", "-n", "team-a"])).await;
+    let names: Vec<String> = Api::<Namespace>::all(tenant)
+        .list(&ListParams::default())
+        .await
+        .unwrap()
+        .iter()
+        .map(|n| n.name_any())
+        .collect();
+    assert!(names.iter().any(|n| n == "kube-system") && !names.iter().any(|n| n == "team-a"), "{names:?}");
+    let profile: ClusterProfile =
+        Api::namespaced(hub.clone(), "skerry-inventory").get("skerry.team-a.dev").await.unwrap();
+    assert_eq!(profile.labels()["multicluster.x-k8s.io/inventory-member-id"], id);
+    assert_eq!(profile.labels()["skerry.dev/simulated"], "true");
+    let out = up.run(&[
+        "connect",
+        "dev",
+        "-n",
+        "team-a",
+        "--",
+        "sh",
+        "-c",
+        "grep -c clusters/ \"$KUBECONFIG\"; exit 7",
+    ]);
+    assert_eq!(out.status.code(), Some(7), "the command's own code");
+}
+
+/// TN-10: one name in two namespaces shares nothing.
+async fn apart(up: &Up) {
+    up.ok(&["create", "dev", "-n", "team-b", "-q"]);
+    let ids = ["team-a", "team-b"].map(|ns| {
+        let list = up.json(&["list", "-n", ns, "-o", "json"]);
+        list["items"][0]["status"]["id"].as_str().unwrap().to_owned()
+    });
+    assert_ne!(ids[0], ids[1]);
+    let first = up.ok(&["kubeconfig", "dev", "-n", "team-a"]);
+    let crossed = first.replace(&format!("clusters/{}", ids[0]), &format!("clusters/{}", ids[1]));
+    let stranger = client(&crossed).await;
+    let refusal = Api::<Namespace>::all(stranger).list(&ListParams::default()).await.unwrap_err();
+    assert_eq!(skerry_kit::error::code(&refusal), Some(401), "TN-47: {refusal}");
+}
+
+/// TN-15: what a stranger edits or deletes is made anew.
+async fn repaired(hub: &Client) {
+    let secrets: Api<Secret> = Api::namespaced(hub.clone(), "team-a");
+    let before = secrets.get("dev-kubeconfig").await.unwrap();
+    secrets.delete("dev-kubeconfig", &DeleteParams::default()).await.unwrap();
+    eventually("the Secret is back", async || secrets.get_opt("dev-kubeconfig").await.unwrap()).await;
+    let spoil = json!({"stringData": {"value": "x"}});
+    secrets.patch("dev-kubeconfig", &PatchParams::default(), &Patch::Merge(&spoil)).await.unwrap();
+    eventually("the Secret is whole", async || {
+        let now = secrets.get("dev-kubeconfig").await.unwrap().data.unwrap();
+        (now["value"] == now["kubeconfig"]).then_some(())
+    })
+    .await;
+    assert_ne!(before.uid(), secrets.get("dev-kubeconfig").await.unwrap().uid());
+}
+
+/// L3, P6: with nothing to change nothing is written, to no object of any kind of ours.
+async fn steady(up: &Up, hub: &Client) {
+    up.ok(&["list", "-A", "-q"]);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let before = versions(hub).await;
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert_eq!(before, versions(hub).await);
+}
+
+async fn versions(hub: &Client) -> Vec<String> {
+    let mut out = Vec::new();
+    for (group, version, kind, plural) in [
+        ("skerry.dev", "v1alpha1", "VirtualCluster", "virtualclusters"),
+        ("skerry.dev", "v1alpha1", "ClusterReport", "clusterreports"),
+        ("multicluster.x-k8s.io", "v1alpha1", "ClusterProfile", "clusterprofiles"),
+        ("", "v1", "Secret", "secrets"),
+    ] {
+        let resource = kube::api::ApiResource::from_gvk_with_plural(
+            &kube::api::GroupVersionKind::gvk(group, version, kind),
+            plural,
+        );
+        let api: Api<DynamicObject> = Api::all_with(hub.clone(), &resource);
+        let list = api.list_metadata(&ListParams::default()).await.unwrap();
+        out.extend(
+            list.iter()
+                .map(|o| format!("{kind}/{} {}", o.name_any(), o.resource_version().unwrap_or_default())),
+        );
+    }
+    out
+}
+
+/// TN-73: killed, started again: everything that was acknowledged is there, under the same address.
+async fn restarted(up: &mut Up) {
+    let before = up.json(&["list", "-n", "team-a", "-o", "json"]);
+    let tenant = client(&up.ok(&["kubeconfig", "dev", "-n", "team-a"])).await;
+    let made = Namespace {
+        metadata: ObjectMeta { name: Some("kept".into()), ..Default::default() },
+        ..Default::default()
+    };
+    Api::<Namespace>::all(tenant).create(&PostParams::default(), &made).await.unwrap();
+    up.kill_and_restart();
+    let tenant = client(&up.ok(&["kubeconfig", "dev", "-n", "team-a"])).await;
+    assert!(Api::<Namespace>::all(tenant).get_opt("kept").await.unwrap().is_some());
+    let after = up.json(&["list", "-n", "team-a", "-o", "json"]);
+    for field in ["id", "endpoint"] {
+        assert_eq!(before["items"][0]["status"][field], after["items"][0]["status"][field]);
+    }
+}
+
+/// TN-22, TN-11: in order, nothing left; made again by name it is another one, and the old credential is dead.
+async fn deleted(up: &Up) {
+    let hub = up.hub().await;
+    let old = up.ok(&["kubeconfig", "dev", "-n", "team-a"]);
+    let out = up.run(&["delete", "dev", "-n", "team-a", "--yes"]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        Api::<Secret>::namespaced(hub.clone(), "team-a").get_opt("dev-kubeconfig").await.unwrap().is_none()
+    );
+    let profiles: Api<ClusterProfile> = Api::namespaced(hub.clone(), "skerry-inventory");
+    assert!(profiles.get_opt("skerry.team-a.dev").await.unwrap().is_none());
+    let gone = Api::<Namespace>::all(client(&old).await).list(&ListParams::default()).await.unwrap_err();
+    assert_eq!(skerry_kit::error::code(&gone), Some(404), "{gone}");
+    up.ok(&["create", "dev", "-n", "team-a", "-q"]);
+    let object = up.json(&["list", "-n", "team-a", "-o", "json"]);
+    let id = object["items"][0]["status"]["id"].as_str().unwrap();
+    assert!(!old.contains(id));
+    up.ok(&["delete", "dev", "-n", "team-a", "--yes", "-q"]);
+    up.ok(&["delete", "dev", "-n", "team-b", "--yes", "-q"]);
+}
