@@ -1,8 +1,9 @@
 //! What one tenant serves: the built-in rows, shared by all, and its custom ones.
 
+use std::any::Any;
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::gvk::{Gvk, ResourceId};
 use super::resource::Resource;
@@ -14,14 +15,18 @@ pub struct Catalog {
     custom: Arc<Rows>,
 }
 
+/// Group, version and plural.
+type Served = (Box<str>, Box<str>, Box<str>);
+
 /// A set of rows with its look-ups.
 #[derive(Debug, Default)]
 struct Rows {
     all: Vec<Arc<Resource>>,
-    by_path: HashMap<(Box<str>, Box<str>, Box<str>), Arc<Resource>>,
+    by_path: HashMap<Served, Arc<Resource>>,
     by_kind: HashMap<Gvk, Arc<Resource>>,
     by_storage: HashMap<ResourceId, Arc<Resource>>,
     groups: Vec<Group>,
+    memo: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 /// A group with its versions, the preferred one first.
@@ -121,6 +126,11 @@ impl Catalog {
             }
         }
         out
+    }
+
+    /// What follows from the custom rows, made once for as long as they are served. One kind of value only.
+    pub fn custom_memo<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.custom.memo.get_or_init(|| Box::new(make())).downcast_ref()
     }
 
     /// Whether both serve the same built-in rows.

@@ -6,6 +6,7 @@
 mod controllers;
 mod crud;
 mod custom;
+mod forms;
 mod front;
 mod support;
 mod wire;

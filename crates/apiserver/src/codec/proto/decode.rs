@@ -146,7 +146,7 @@ impl Decoder<'_> {
         slot: &mut Value,
     ) -> Result<(), ProtoError> {
         let Some(id) = self.schema.by_name(&def.name) else { return Ok(()) };
-        if form == Either::SchemaOrNames {
+        if form == Either::Names {
             let (key, value) = self.entry(raw, |decoder, raw| decoder.alternative(id, form, raw))?;
             put_entry(slot, key, value.unwrap_or(Value::Null));
         } else {
@@ -159,12 +159,12 @@ impl Decoder<'_> {
         let (mut one, mut many, mut allows) = (None, Vec::new(), false);
         each(raw, |number, field| {
             match (form, number) {
-                (Either::SchemaOrBool, 1) => allows = field.int()? != 0,
-                (Either::SchemaOrBool, 2) | (Either::SchemaOrList | Either::SchemaOrNames, 1) => {
+                (Either::Bool, 1) => allows = field.int()? != 0,
+                (Either::Bool, 2) | (Either::List | Either::Names, 1) => {
                     one = Some(self.message(id, field.bytes()?)?);
                 }
-                (Either::SchemaOrList, 2) => many.push(self.message(id, field.bytes()?)?),
-                (Either::SchemaOrNames, 2) => {
+                (Either::List, 2) => many.push(self.message(id, field.bytes()?)?),
+                (Either::Names, 2) => {
                     many.push(Value::String(String::from_utf8_lossy(field.bytes()?).into_owned()));
                 }
                 _ => {}
@@ -173,7 +173,7 @@ impl Decoder<'_> {
         })?;
         Ok(match one {
             Some(schema) => schema,
-            None if form == Either::SchemaOrBool => Value::Bool(allows),
+            None if form == Either::Bool => Value::Bool(allows),
             None => Value::Array(many),
         })
     }

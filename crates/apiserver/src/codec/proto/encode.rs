@@ -99,7 +99,7 @@ impl Encoder<'_> {
 
     fn either(&self, def: &TypeDef, form: Either, number: u32, value: &Value, out: &mut Vec<u8>) {
         match value {
-            Value::Object(members) if form == Either::SchemaOrNames => {
+            Value::Object(members) if form == Either::Names => {
                 for (key, value) in members {
                     put_message(out, number, |out| {
                         put_bytes(out, 1, key.as_bytes());
@@ -118,13 +118,13 @@ impl Encoder<'_> {
             }
         };
         match (form, value) {
-            (Either::SchemaOrBool, Value::Bool(allows)) => put_int(out, 1, i64::from(*allows)),
-            (Either::SchemaOrBool, value) => {
+            (Either::Bool, Value::Bool(allows)) => put_int(out, 1, i64::from(*allows)),
+            (Either::Bool, value) => {
                 put_int(out, 1, 1);
                 schema(out, 2, value);
             }
-            (Either::SchemaOrList, Value::Array(items)) => items.iter().for_each(|item| schema(out, 2, item)),
-            (Either::SchemaOrNames, Value::Array(names)) => {
+            (Either::List, Value::Array(items)) => items.iter().for_each(|item| schema(out, 2, item)),
+            (Either::Names, Value::Array(names)) => {
                 for name in names.iter().filter_map(Value::as_str) {
                     put_bytes(out, 2, name.as_bytes());
                 }

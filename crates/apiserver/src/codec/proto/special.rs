@@ -17,11 +17,11 @@ const JSON_SCHEMA: &str = "apiextensions/v1.JSONSchemaProps";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Either {
     /// A schema, or a list of schemas.
-    SchemaOrList,
+    List,
     /// A schema, or a truth value.
-    SchemaOrBool,
+    Bool,
     /// A schema, or a list of names.
-    SchemaOrNames,
+    Names,
 }
 
 /// Whether a field is one of those.
@@ -30,9 +30,9 @@ pub(super) fn either(owner: &str, field: &str) -> Option<Either> {
         return None;
     }
     Some(match field {
-        "items" => Either::SchemaOrList,
-        "additionalProperties" | "additionalItems" => Either::SchemaOrBool,
-        "dependencies" => Either::SchemaOrNames,
+        "items" => Either::List,
+        "additionalProperties" | "additionalItems" => Either::Bool,
+        "dependencies" => Either::Names,
         _ => return None,
     })
 }

@@ -42,9 +42,9 @@ impl Maker<'_> {
         };
         let first = self.rng.random_bool(0.5);
         Some(match form {
-            special::Either::SchemaOrBool if first => json!(self.rng.random_bool(0.5)),
-            special::Either::SchemaOrList if first => json!([one(self), one(self)]),
-            special::Either::SchemaOrNames => json!({"a": ["b", "c"], "d": one(self)}),
+            special::Either::Bool if first => json!(self.rng.random_bool(0.5)),
+            special::Either::List if first => json!([one(self), one(self)]),
+            special::Either::Names => json!({"a": ["b", "c"], "d": one(self)}),
             _ => one(self),
         })
     }
