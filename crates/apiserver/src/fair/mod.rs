@@ -1,4 +1,7 @@
-//! How many requests of a tenant are served at once (Q13). A system identity is never held back.
+//! How many requests of a tenant are served at once (Q13), how many watches (Q12) and tunnels (Q16) are open. A system
+//! identity is never held back.
+
+mod watches;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,17 +10,26 @@ use crate::identity::Identity;
 use crate::model::status::ApiStatus;
 use crate::tenant::Tenant;
 
+pub use watches::{WatchSeat, Watches, watch};
+
 /// Requests of a tenant being served.
 #[derive(Default)]
 pub struct InFlight {
     reading: Arc<AtomicU64>,
     mutating: Arc<AtomicU64>,
+    tunnels: Arc<AtomicU64>,
+    watches: Watches,
 }
 
 impl InFlight {
     /// Reading and mutating ones.
     pub fn counts(&self) -> (u64, u64) {
         (self.reading.load(Ordering::Relaxed), self.mutating.load(Ordering::Relaxed))
+    }
+
+    /// Open watches.
+    pub fn watches(&self) -> &Watches {
+        &self.watches
     }
 }
 
@@ -44,6 +56,12 @@ pub fn enter(tenant: &Tenant, who: &Identity, verb: &str) -> Result<Seat, ApiSta
     };
     take(counter, limit)
         .ok_or_else(|| ApiStatus::too_many_requests("Too many requests, please try again later.", 1))
+}
+
+/// Takes a place for a tunnel (Q16); 429 when the tenant has none left.
+pub fn tunnel(tenant: &Tenant) -> Result<Seat, ApiStatus> {
+    take(&tenant.in_flight().tunnels, tenant.limits().tunnels)
+        .ok_or_else(|| ApiStatus::too_many_requests("too many tunnels are open", 5))
 }
 
 fn take(counter: &Arc<AtomicU64>, limit: u64) -> Option<Seat> {

@@ -1,6 +1,7 @@
 //! What is asked of objects beside themselves: binding, scale, tokens, reviews, approval, streams of pods.
 
 use http::{HeaderMap, Method, Response};
+use hyper::upgrade::OnUpgrade;
 use serde_json::{Value, json};
 
 use super::{pod, review, scale, token};
@@ -11,7 +12,7 @@ use crate::model::status::{ApiStatus, Cause};
 use crate::patch;
 use crate::registry::{self, Call, Change, Outcome, PatchKind};
 use crate::request::{RequestInfo, WriteOptions};
-use crate::tunnel::{Target, TunnelError, TunnelHead, TunnelStream};
+use crate::tunnel::{self, PassError, Target, TunnelError, TunnelHead};
 
 /// Whether objects of the resource are questions: answered, never stored.
 pub fn is_virtual(resource: &Resource) -> bool {
@@ -131,7 +132,7 @@ pub async fn tunnel(
     method: &Method,
     info: &RequestInfo,
     headers: &HeaderMap,
-    _body: Body,
+    upgrade: Option<OnUpgrade>,
 ) -> Result<Response<Body>, ApiStatus> {
     let sub = call.subresource().to_owned();
     let record = registry::get(call)?;
@@ -142,22 +143,24 @@ pub async fn tunnel(
     }
     let plural = &call.resource.plural;
     let none = || ApiStatus::plain(501, "NotImplemented", format!("{plural}/{sub}: no host is attached"));
-    let tunnel = call.server.tunnel().ok_or_else(none)?;
+    let way = call.server.tunnel().ok_or_else(none)?;
     let to = Target::Pod {
         namespace: call.target.namespace.clone(),
         name: name.clone(),
         uid: object.meta("uid").to_owned(),
         subresource: call.target.subresource.clone(),
     };
-    let query: String = info.path.clone();
+    let path = call.target.subresource.split_once('/').map_or("", |(_, path)| path).to_owned();
     let head =
-        TunnelHead { method: method.clone(), path: query, query: String::new(), headers: headers.clone() };
-    match tunnel.open(call.tenant.id, to, head).await {
-        Ok(TunnelStream::Answer(response)) => Ok(response),
-        Ok(TunnelStream::Switched { .. }) => Err(ApiStatus::internal("the stream could not be passed on")),
-        Err(TunnelError::NoHost) => Err(none()),
-        Err(TunnelError::Unreachable) => Err(ApiStatus::unavailable("the host cannot be reached")),
-        Err(TunnelError::Gone) => Err(call.not_found()),
-        Err(TunnelError::Refused(status)) => Err(status),
+        TunnelHead { method: method.clone(), path, query: info.query.encoded(), headers: headers.clone() };
+    match tunnel::pass(call.server, call.tenant, &**way, to, head, upgrade).await {
+        Ok(response) => Ok(response),
+        Err(PassError::Tunnel(TunnelError::NoHost)) => Err(none()),
+        Err(PassError::Tunnel(TunnelError::Unreachable)) => {
+            Err(ApiStatus::unavailable("the host cannot be reached"))
+        }
+        Err(PassError::Tunnel(TunnelError::Gone)) => Err(call.not_found()),
+        Err(PassError::Tunnel(TunnelError::Refused(status)) | PassError::Limit(status)) => Err(status),
+        Err(PassError::NoUpgrade) => Err(ApiStatus::bad_request("Upgrade request required")),
     }
 }

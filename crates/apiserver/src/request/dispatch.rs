@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::accept::{Encoding, Form};
 use super::{DeleteOptions, Exchange, ListOptions, ResourcePath, decode, respond, write};
 use crate::codec::table;
+use crate::fair;
 use crate::kinds::subresource;
 use crate::listen::{Body, BoxError};
 use crate::model::status::ApiStatus;
@@ -64,7 +65,8 @@ pub async fn resource(
         return Err(ApiStatus::method_not_allowed_here());
     }
     if stream_of_pod {
-        return subresource::tunnel(&call, x.method, x.info, x.headers, body).await;
+        let upgrade = x.upgrade.lock().take();
+        return subresource::tunnel(&call, x.method, x.info, x.headers, upgrade).await;
     }
     match verb {
         "get" => get(x, &call),
@@ -178,8 +180,12 @@ async fn watch(x: &Exchange<'_>, call: &Call<'_>) -> Result<Response<Body>, ApiS
     registry::check_fields(call, &options)?;
     let include = x.info.query.get("includeObject").to_owned();
     let request = WatchRequest { options, accept: x.accept, include };
+    let seat = fair::watch(call.tenant, call.who)?;
     let frames = watch::stream(call, request).await?;
-    let frames = frames.map(|bytes| Ok::<_, BoxError>(Frame::data(bytes)));
+    let frames = frames.map(move |bytes| {
+        let _open = &seat;
+        Ok::<_, BoxError>(Frame::data(bytes))
+    });
     let mut response = Response::new(BodyExt::boxed_unsync(StreamBody::new(frames)));
     let media = HeaderValue::from_static(watch::content_type(&x.accept));
     response.headers_mut().insert(header::CONTENT_TYPE, media);

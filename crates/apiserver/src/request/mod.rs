@@ -13,6 +13,9 @@ mod write;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use hyper::upgrade::OnUpgrade;
+
+use parking_lot::Mutex;
 
 pub use accept::{Accept, Encoding, Form};
 pub use info::{Query, RequestInfo, ResourcePath};
@@ -36,6 +39,8 @@ pub(crate) struct Exchange<'a> {
     pub accept: Accept,
     pub warnings: &'a Warnings,
     pub method: &'a http::Method,
+    /// The connection itself, where the client asks to switch protocols.
+    pub upgrade: &'a Mutex<Option<OnUpgrade>>,
 }
 
 impl Exchange<'_> {
@@ -52,7 +57,8 @@ pub async fn serve(
     req: Request<Body>,
 ) -> Response<Body> {
     let audit_id = uuid::Uuid::new_v4().to_string();
-    let (parts, body) = req.into_parts();
+    let (mut parts, body) = req.into_parts();
+    let upgrade = Mutex::new(parts.extensions.remove::<OnUpgrade>());
     let warnings = Warnings::default();
     let query = parts.uri.query().unwrap_or_default();
     let pretty = Query::parse(query).has("pretty").then(|| Query::parse(query).flag("pretty"));
@@ -72,6 +78,7 @@ pub async fn serve(
             accept: *accept.as_ref().unwrap_or(&plain),
             warnings: &warnings,
             method: &parts.method,
+            upgrade: &upgrade,
         };
         match &info.resource {
             Some(target) => {
@@ -108,7 +115,14 @@ fn authorize(tenant: &Tenant, who: &Identity, info: &RequestInfo) -> Result<(), 
             path: None,
         },
     };
-    access::authorize(tenant, who, &attributes).map_err(|denied| match &info.resource {
+    // A stream into a pod changes it, by whatever method it is opened (R1).
+    let into_pod = info.verb == "get" && matches!(attributes.subresource, "exec" | "attach" | "portforward");
+    let opening = into_pod.then_some(Attributes { verb: "create", ..attributes });
+    let judged = [Some(attributes), opening]
+        .iter()
+        .flatten()
+        .try_for_each(|attributes| access::authorize(tenant, who, attributes));
+    judged.map_err(|denied| match &info.resource {
         None => ApiStatus::plain(403, "Forbidden", format!("forbidden: {}", denied.0)),
         Some(target) => ApiStatus::forbidden(
             crate::model::status::Subject {

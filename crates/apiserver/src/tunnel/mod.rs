@@ -2,6 +2,7 @@
 //! by whoever attaches a host; the API server dials no host itself.
 
 mod gate;
+mod pass;
 
 use std::fmt;
 
@@ -12,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::listen::Body;
 use crate::model::status::ApiStatus;
 use crate::tenant::TenantId;
+
+pub use pass::{PassError, pass};
 
 pub use gate::{GateError, HostAllocation, PortAllocation, ServiceGate, ServiceIntent};
 

@@ -9,4 +9,5 @@ mod custom;
 mod forms;
 mod front;
 mod support;
+mod tunnels;
 mod wire;

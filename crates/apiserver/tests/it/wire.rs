@@ -109,7 +109,7 @@ impl Wire {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
+        tokio::spawn(connection.with_upgrades());
         Connection { sender, host, token: how.token }
     }
 
