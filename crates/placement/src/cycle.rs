@@ -12,6 +12,7 @@ use crate::spread::Topologies;
 use crate::types::{
     Capacity, Held, InCause, Input, Note, NoteReason, OutCause, Request, RequestId, Resources, Score, State,
 };
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -63,6 +64,8 @@ pub(crate) struct Cycle<'a> {
     pub(crate) released: bool,
     /// What the fleet's roots have in all, per resource.
     pub(crate) totals: Vec<i64>,
+    /// Nothing, as a load.
+    pub(crate) nothing: Rc<Load>,
 }
 
 impl<'a> Cycle<'a> {
@@ -82,6 +85,7 @@ impl<'a> Cycle<'a> {
             lost: vec![Vec::new(); requests.len()],
             orphans: BTreeMap::new(),
             ledger: Ledger::new(tree),
+            nothing: Rc::new(Load::none(names.len())),
             claims: Claims::new(input, &fleet, &requests),
             filters: Filters::new(),
             sorts: Sorts::default(),
@@ -147,7 +151,7 @@ impl<'a> Cycle<'a> {
         let shares = need.shares(&held.shares);
         let member = self.fleet.find(&held.member.0).unwrap_or_default();
         let mut load = if need.divided.is_empty() {
-            need.whole(&self.kinds.pods, &self.fleet, member)
+            (*need.whole(&self.kinds.pods, &self.fleet, member)).clone()
         } else {
             need.with_shares(&self.kinds.pods, &self.fleet, member, &shares)
         };
@@ -200,10 +204,10 @@ impl<'a> Cycle<'a> {
         old: &Load,
         new: &Load,
     ) -> Result<(), crate::capacity::ledger::Refusal> {
-        let mut larger = new.clone();
-        for (l, o) in larger.total.iter_mut().zip(&old.total) {
-            self.released |= *l < *o;
-            *l = (*l).max(*o);
+        let mut larger = Cow::Borrowed(new);
+        if new.total.iter().zip(&old.total).any(|(n, o)| n < o) {
+            self.released = true;
+            larger.to_mut().total.iter_mut().zip(&old.total).for_each(|(l, o)| *l = (*l).max(*o));
         }
         let seen = if old.is_none() { None } else { self.seen.of(&self.fleet, &self.requests[r].id, member) };
         self.ledger.reserve(&self.fleet, &self.kinds.pods, member, (old, &larger), seen)

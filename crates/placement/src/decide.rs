@@ -163,7 +163,8 @@ impl<'a> Cycle<'a> {
         }
         if self.needs[r].divided.is_empty() {
             self.grow(r, &kept, &mut draft);
-            fresh.iter().for_each(|f| self.bind(r, f.rank.member, Vec::new(), f.load.clone(), cause));
+            let picks = fresh.into_iter().map(|f| (f.rank.member, Vec::new(), f.load)).collect();
+            self.bind(r, picks, cause);
         } else {
             self.divide(r, &kept, &fresh, anew, cause, &mut draft);
         }
@@ -347,7 +348,7 @@ impl<'a> Cycle<'a> {
                 continue;
             }
             match self.reserve(r, *member, &old, &whole) {
-                Ok(()) => self.rows[r][i].load = Rc::new(whole),
+                Ok(()) => self.rows[r][i].load = whole,
                 Err(refusal) => {
                     draft.stunted = true;
                     draft.refusal = Some(refusal);
@@ -395,17 +396,16 @@ impl<'a> Cycle<'a> {
         }
         let placed = members.iter().filter(|(_, shares, _)| shares.iter().any(|s| *s > 0)).count();
         let missed = unplaced > 0 || placed < draft.wanted as usize;
-        for (member, shares, load) in members {
-            if shares.iter().any(|s| *s > 0) {
-                self.bind(r, member, shares, load, cause);
-            } else {
-                if let (true, Some(refusal)) = (missed, self.no_room(r, member)) {
-                    draft.refuse(self, member, &refusal);
-                }
-                self.released |= !load.is_none();
-                self.drain(r, member, OutCause::ScaleIn);
+        let (picks, empty): (Vec<_>, Vec<_>) =
+            members.into_iter().partition(|(_, shares, _)| shares.iter().any(|s| *s > 0));
+        for (member, _, load) in empty {
+            if let (true, Some(refusal)) = (missed, self.no_room(r, member)) {
+                draft.refuse(self, member, &refusal);
             }
+            self.released |= !load.is_none();
+            self.drain(r, member, OutCause::ScaleIn);
         }
+        self.bind(r, picks, cause);
     }
 
     /// Why a member cannot take one replica of some target, if it cannot.
@@ -455,22 +455,27 @@ impl<'a> Cycle<'a> {
         }
     }
 
-    /// A member is bound with these shares; a Draining one is taken back.
-    fn bind(&mut self, r: usize, member: usize, shares: Vec<u32>, load: Rc<Load>, cause: InCause) {
-        self.claims.take(r, self.requests[r], member);
-        match self.rows[r].binary_search_by_key(&member, |b| b.member) {
-            Ok(i) => {
-                let row = &mut self.rows[r][i];
-                if !row.bound() {
-                    (row.state, row.cause, row.out) = (State::Bound, cause, None);
+    /// Members are bound with these shares; Draining ones are taken back.
+    fn bind(&mut self, r: usize, picks: Vec<(usize, Vec<u32>, Rc<Load>)>, cause: InCause) {
+        let mut new = Vec::new();
+        for (member, shares, load) in picks {
+            self.claims.take(r, self.requests[r], member);
+            match self.rows[r].binary_search_by_key(&member, |b| b.member) {
+                Ok(i) => {
+                    let row = &mut self.rows[r][i];
+                    if !row.bound() {
+                        (row.state, row.cause, row.out) = (State::Bound, cause, None);
+                    }
+                    (row.shares, row.load) = (shares, load);
                 }
-                (row.shares, row.load) = (shares, load);
-            }
-            Err(i) => {
-                let (state, out, was, score) = (State::Bound, None, None, Score::default());
-                self.rows[r].insert(i, Binding { member, state, cause, out, shares, load, was, score });
+                Err(_) => {
+                    let (state, out, was, score) = (State::Bound, None, None, Score::default());
+                    new.push(Binding { member, state, cause, out, shares, load, was, score });
+                }
             }
         }
+        self.rows[r].append(&mut new);
+        self.rows[r].sort_by_key(|b| b.member);
     }
 
     /// Writes total and place to every bound member.

@@ -4,6 +4,7 @@ use crate::capacity::{Load, Pod};
 use crate::intern::{Fleet, Names};
 use crate::types::{NeedsMode, ReplicasMode, Request, Share};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// The needs of one request.
 pub(crate) struct Need<'a> {
@@ -15,7 +16,7 @@ pub(crate) struct Need<'a> {
     pub(crate) divided: Vec<Divided<'a>>,
     /// Whether a copy's size depends on the member's nodes.
     per_node: bool,
-    whole: Load,
+    whole: Rc<Load>,
     fixed: Load,
 }
 
@@ -99,10 +100,10 @@ impl<'a> Need<'a> {
             per_node: pods.iter().any(|p| p.per_node),
             divided,
             pods,
-            whole: Load::none(names.len()),
+            whole: Rc::new(Load::none(names.len())),
             fixed: Load::none(names.len()),
         };
-        need.whole = need.build(&kinds.pods, 0, |p| p.replicas);
+        need.whole = Rc::new(need.build(&kinds.pods, 0, |p| p.replicas));
         need.fixed = need.build(&kinds.pods, 0, |p| if p.split { 0 } else { p.replicas });
         need
     }
@@ -118,11 +119,11 @@ impl<'a> Need<'a> {
     }
 
     /// A whole copy on a member.
-    pub(crate) fn whole(&self, pods: &[Pod<'_>], fleet: &Fleet<'_>, member: usize) -> Load {
+    pub(crate) fn whole(&self, pods: &[Pod<'_>], fleet: &Fleet<'_>, member: usize) -> Rc<Load> {
         if !self.per_node {
             return self.whole.clone();
         }
-        self.build(pods, nodes(fleet, member), |p| p.replicas)
+        Rc::new(self.build(pods, nodes(fleet, member), |p| p.replicas))
     }
 
     /// The row of a whole copy, borrowed where it is the same everywhere.
@@ -133,7 +134,7 @@ impl<'a> Need<'a> {
         member: usize,
     ) -> std::borrow::Cow<'s, [i64]> {
         if self.per_node {
-            self.whole(pods, fleet, member).total.into()
+            self.whole(pods, fleet, member).total.clone().into()
         } else {
             self.whole.total.as_slice().into()
         }

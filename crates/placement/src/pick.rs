@@ -121,9 +121,8 @@ impl<'a> Cycle<'a> {
         let load = if need.divided.is_empty() {
             need.whole(&self.kinds.pods, &self.fleet, member)
         } else {
-            need.with_shares(&self.kinds.pods, &self.fleet, member, &vec![0; need.divided.len()])
+            Rc::new(need.with_shares(&self.kinds.pods, &self.fleet, member, &vec![0; need.divided.len()]))
         };
-        let load = Rc::new(load);
         if self.needs[r].counted {
             self.reserve(r, member, &old, &load)?;
         }
@@ -134,7 +133,7 @@ impl<'a> Cycle<'a> {
     pub(crate) fn own_load(&self, r: usize, member: usize) -> Rc<Load> {
         match self.rows[r].binary_search_by_key(&member, |b| b.member) {
             Ok(i) => self.rows[r][i].load.clone(),
-            Err(_) => Rc::new(Load::none(self.names.len())),
+            Err(_) => self.nothing.clone(),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::types::{
     Reason, Request, RequestId, SelectCount, Snapshot, State, Term, Unmatched, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Why a request is evaluated.
@@ -218,7 +219,7 @@ impl Cycle<'_> {
         let load = if need.divided.is_empty() {
             need.whole(&self.kinds.pods, &self.fleet, member)
         } else {
-            need.with_shares(&self.kinds.pods, &self.fleet, member, &ones)
+            Rc::new(need.with_shares(&self.kinds.pods, &self.fleet, member, &ones))
         };
         let own = self.own_load(r, member);
         let grows =

@@ -71,7 +71,16 @@ impl<'a> Ledger<'a> {
 
     /// Keeps everything; nothing before can be taken back any more.
     pub(crate) fn commit(&mut self) {
-        self.undo.clear();
+        let mut last = usize::MAX;
+        for undo in self.undo.drain(..) {
+            if let Undo::Shapes { node, .. } = undo
+                && node != last
+                && let Some(shapes) = &mut self.shapes[node]
+            {
+                shapes.compact();
+                last = node;
+            }
+        }
     }
 
     /// Open promises of a node, one amount per resource.

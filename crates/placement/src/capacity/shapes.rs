@@ -155,6 +155,21 @@ impl<'a> Shapes<'a> {
         }
     }
 
+    /// Forgets groups that were used up; changes from before cannot be taken back then.
+    pub(crate) fn compact(&mut self) {
+        let mut kept = 0;
+        for i in 0..self.groups.len() {
+            if self.groups[i].count > 0 {
+                if kept != i {
+                    self.groups[kept] = self.groups[i];
+                    self.free.copy_within(i * self.width..(i + 1) * self.width, kept * self.width);
+                }
+                kept += 1;
+            }
+        }
+        self.undo(Mended::Groups(kept));
+    }
+
     /// Takes one change back; changes go back newest first.
     pub(crate) fn undo(&mut self, mended: Mended) {
         match mended {
