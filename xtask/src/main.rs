@@ -2,6 +2,7 @@
 
 mod crds;
 mod schemas;
+mod upstream;
 
 use clap::{Parser, Subcommand};
 
@@ -22,11 +23,15 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// The upstream tier: its tools and its tests.
+    #[command(subcommand)]
+    Upstream(upstream::Upstream),
 }
 
 fn main() -> anyhow::Result<()> {
     match Args::parse().command {
         Command::Schemas(args) => schemas::run(&args),
         Command::Crds { check } => crds::run(check),
+        Command::Upstream(command) => upstream::run(&command),
     }
 }
