@@ -4,6 +4,8 @@
 //! they are the clusters named there (real ones), and the cases must run one at a time. Each case plays the host's
 //! scheduler and kubelet itself.
 
+mod hub;
+mod kinds;
 mod life;
 mod restart;
 mod world;

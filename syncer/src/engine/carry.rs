@@ -246,6 +246,18 @@ async fn generic(pass: &Pass, key: &Key, kind: &dyn Translator) -> Next {
         return Ok(None);
     }
     match (action, tenant, host) {
+        (Action::Create, Some(tenant), _) if upward::claim_lost(key, &tenant) => {
+            // An empty volume under the old name would be worse than none (KI3).
+            if !upward::complete(pass, Kind::PersistentVolumeClaim)
+                || pass.host_object(key, true).await?.is_some()
+            {
+                return Ok(Some(Duration::from_secs(1)));
+            }
+            upward::tell_claim_lost(pass, key, &tenant).await?;
+            let message =
+                "the volume's claim was deleted on the host; it is not made again, because it would be empty";
+            refuse(pass, key, &tenant, Refusal::new(Reason::HostClaimLost, message)).await
+        }
         (Action::Create, Some(tenant), _) => create(pass, key, kind, &tenant).await,
         (Action::Compare, Some(tenant), Some(host)) => compare(pass, key, kind, &tenant, &host).await,
         (Action::DeleteHost, _, host) => {

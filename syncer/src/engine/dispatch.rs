@@ -8,12 +8,12 @@ use std::{
 use super::{
     Engine,
     carry::{self, Pass, StepError},
-    namespaces,
+    namespaces, pods,
     queue::{Item, Outcome, What},
     state::{Host, Tenant},
     upward,
 };
-use crate::wire::WireError;
+use crate::{kind::Kind, wire::WireError};
 
 /// Runs the work of one host until it is stopped.
 pub(super) async fn run(engine: Arc<Engine>, host: Arc<Host>) {
@@ -41,7 +41,7 @@ async fn work(engine: Arc<Engine>, host: Arc<Host>, item: Item) {
     let mut cost = 1;
     let outcome = match tenant.filter(|t| Arc::ptr_eq(&t.host, &host)) {
         None => Outcome::Done,
-        Some(tenant) if !tenant.writable() => Outcome::Done,
+        Some(tenant) if !tenant.writable() => paused(&engine, &host, tenant, &item).await,
         Some(tenant) => {
             let stop = tenant.stop.clone();
             let pass = Pass::new(engine.clone(), tenant);
@@ -56,6 +56,18 @@ async fn work(engine: Arc<Engine>, host: Arc<Host>, item: Item) {
     };
     host.inflight.fetch_sub(1, Ordering::AcqRel);
     host.queue.done(&item, cost, outcome);
+}
+
+/// While nothing is written for a tenant, the tokens of its pods are still renewed if it is paused (EN29).
+async fn paused(engine: &Arc<Engine>, host: &Host, tenant: Arc<Tenant>, item: &Item) -> Outcome {
+    match &item.what {
+        What::Object(key) if key.kind == Kind::Pod && tenant.renews() => {
+            let pass = Pass::new(engine.clone(), tenant);
+            let result = pods::renew(&pass, key).await;
+            settle(&pass.tenant, host, result)
+        }
+        _ => Outcome::Done,
+    }
 }
 
 async fn one(pass: &Pass, what: &What) -> Result<Option<Duration>, StepError> {

@@ -456,7 +456,7 @@ mod tests {
         let gone = model.tenant_gone(&Key::new(Kind::Pod, "web", "a"), 3, true);
         assert!(gone.unreferenced.is_empty() && model.referenced(&secret));
         let gone = model.tenant_gone(&Key::new(Kind::Pod, "web", "b"), 4, true);
-        assert_eq!(gone.unreferenced, [secret.clone()]);
+        assert_eq!(gone.unreferenced, std::slice::from_ref(&secret));
         assert!(!model.referenced(&secret));
     }
 

@@ -321,15 +321,15 @@ pub(super) async fn leftover(pass: &Pass, host: &Arc<str>) -> Next {
 /// Host namespaces in which nothing is carried any more.
 pub(super) fn empty_spaces(pass: &Pass) -> Vec<What> {
     let model = pass.tenant.model.lock();
-    let busy = |name: &Arc<str>| {
-        model.entries.iter().any(|(k, e)| {
-            k.namespace == *name && (e.host.is_some() || (k.kind == Kind::Pod && e.tenant.is_some()))
-        })
+    let holds = |key: &Key, e: &super::model::Entry| {
+        e.host.is_some() || (key.kind == Kind::Pod && e.tenant.is_some())
     };
+    let busy: std::collections::HashSet<&Arc<str>> =
+        model.entries.iter().filter(|(k, e)| holds(k, e)).map(|(k, _)| &k.namespace).collect();
     model
         .namespaces
         .iter()
-        .filter(|(name, fact)| fact.host_uid.is_some() && !busy(name))
+        .filter(|(name, fact)| fact.host_uid.is_some() && !busy.contains(name))
         .map(|(name, fact)| What::Leftover(pass.facts.mapping.namespace(name, &fact.uid).as_str().into()))
         .collect()
 }

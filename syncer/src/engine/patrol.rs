@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use super::{
     namespaces,
     queue::{Lane, What},
     state::Tenant,
-    tenants,
+    tenants, upward,
 };
 use crate::kind::Kind;
 
@@ -51,6 +51,9 @@ pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     }
 }
 
+/// A host that has not answered for so long: its nodes are Unknown (NO4).
+const UNREACHABLE: Duration = Duration::from_secs(60);
+
 /// One patrol of one tenant.
 async fn patrol(engine: &Arc<Engine>, tenant: &Arc<Tenant>, thorough: bool) {
     let pass = Pass::new(engine.clone(), tenant.clone());
@@ -73,6 +76,10 @@ async fn patrol(engine: &Arc<Engine>, tenant: &Arc<Tenant>, thorough: bool) {
         if let Err(error) = namespaces::data_versions(&pass, &name, &host).await {
             tracing::debug!(tenant = &*tenant.id, error = %error, "data not compared");
         }
+    }
+    if tenant.host.silence() > UNREACHABLE {
+        upward::unreachable_nodes(&pass).await;
+        return;
     }
     for what in namespaces::empty_spaces(&pass) {
         tenant.queue(what, Lane::Patrol);

@@ -39,6 +39,18 @@ pub(super) async fn pod(pass: &Pass, key: &Key) -> Next {
     Ok(next)
 }
 
+/// Renews the tokens of a pod that runs, and does nothing else (EN29).
+pub(super) async fn renew(pass: &Pass, key: &Key) -> Next {
+    let (Some(tenant), Some(host)) = (pass.tenant_object(key).await?, pass.host_object(key, false).await?)
+    else {
+        return Ok(None);
+    };
+    if !matches!(pass.claim(key, &host), HostSide::Ours { deleting: false }) {
+        return Ok(None);
+    }
+    tokens::ensure(pass, key, &tenant, &host).await
+}
+
 async fn absent(pass: &Pass, key: &Key, host: Option<HostObj>) -> Next {
     let Some(host) = host else { return Ok(None) };
     if pass.tenant.model.lock().held.contains_key(&Kind::Pod) {

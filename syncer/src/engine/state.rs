@@ -191,6 +191,17 @@ impl Tenant {
             && self.host.ready.load(Ordering::Acquire)
     }
 
+    /// Whether tokens are renewed although nothing else is written: it is paused, and otherwise in order.
+    pub fn renews(&self) -> bool {
+        let entry = self.entry.read();
+        self.open.load(Ordering::Acquire)
+            && entry.effective.settings.enabled
+            && entry.effective.paused
+            && !entry.owner.draining
+            && !self.replaced.load(Ordering::Acquire)
+            && self.host.ready.load(Ordering::Acquire)
+    }
+
     /// Queues a key.
     pub fn queue(&self, what: What, lane: Lane) {
         self.host.queue.add(Item { tenant: self.id.clone(), what }, lane);

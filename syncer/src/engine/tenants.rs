@@ -64,7 +64,11 @@ impl Engine {
             if let Some(tenant) = known {
                 let confirmed = entry.owner.confirm_delete;
                 let released = confirmed.is_some() && confirmed != tenant.entry().owner.confirm_delete;
-                if tenant.update(entry.clone()) || released {
+                let changed = tenant.update(entry.clone());
+                let before = tenant.replaced.load(Ordering::Acquire);
+                self.check_identity(&tenant);
+                let accepted = before && !tenant.replaced.load(Ordering::Acquire);
+                if changed || released || accepted {
                     self.queue_all(&tenant);
                 }
                 tenant.host.queue.weight(&tenant.id, entry.effective.settings.weight);

@@ -77,6 +77,30 @@ async fn volume(pass: &Pass, key: &Key, tenant: &TenantObj, host: &HostObj) -> R
     Ok(())
 }
 
+/// Whether a claim that was bound has no host claim any more.
+pub(super) fn claim_lost(key: &Key, tenant: &TenantObj) -> bool {
+    key.kind == Kind::PersistentVolumeClaim && matches!(tenant.text("/status/phase"), "Bound" | "Lost")
+}
+
+/// Whether the host's list of a kind is complete.
+pub(super) fn complete(pass: &Pass, kind: Kind) -> bool {
+    pass.tenant.host.complete.lock().contains(&kind)
+}
+
+/// Phase Lost, in the tenant (KI3).
+pub(super) async fn tell_claim_lost(pass: &Pass, key: &Key, tenant: &TenantObj) -> Result<(), StepError> {
+    if tenant.text("/status/phase") == "Lost" {
+        return Ok(());
+    }
+    let body = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": tenant.uid()}, "status": {"phase": "Lost"}});
+    let path = format!("{}/status", key.kind.path(&key.namespace, &key.name));
+    pass.wrote("tenant_writes_total", "status", key.kind);
+    let value = pass.wire.apply(&path, &body).await.map_err(StepError::Tenant)?;
+    pass.engine.tenant_seen(&pass.tenant, key.kind, TenantObj(value));
+    Ok(())
+}
+
 /// Takes the volume of a claim that is gone out of the tenant.
 pub(super) async fn forget_volume(pass: &Pass, key: &Key) -> Result<(), StepError> {
     let Some(host) = pass.host_object(key, false).await? else { return Ok(()) };
@@ -188,6 +212,39 @@ pub(super) async fn node(pass: &Pass, name: &Arc<str>) -> Next {
     let live = pass.wire.find(&path).await.map_err(StepError::Tenant)?.map(TenantObj);
     write_node(pass, name, &HostObj((*host).clone()), live.as_ref()).await?;
     Ok(None)
+}
+
+/// Nodes of a host that does not answer: Ready is Unknown, told on change (NO4). The host's own word replaces it.
+pub(super) async fn unreachable_nodes(pass: &Pass) {
+    let shown: Vec<Arc<str>> = {
+        let model = pass.tenant.model.lock();
+        model.nodes.iter().filter(|(_, node)| node.imported).map(|(name, _)| name.clone()).collect()
+    };
+    for name in shown {
+        let Some(host) = pass.tenant.host.nodes.read().get(&name).cloned() else { continue };
+        let mut status = nodes::status(&HostObj((*host).clone()), &pass.facts);
+        let conditions = status.get_mut("conditions").and_then(Value::as_array_mut);
+        for condition in conditions.into_iter().flatten().filter(|c| text(c, "type") == "Ready") {
+            condition["status"] = json!("Unknown");
+            condition["reason"] = json!("HostUnreachable");
+            condition["message"] = json!("the host does not answer");
+        }
+        let path = Kind::Node.path("", &name);
+        let Ok(Some(live)) = pass.wire.find(&path).await else { continue };
+        if contained(&status, live.get("status").unwrap_or(&Value::Null)) {
+            continue;
+        }
+        let body =
+            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": &*name}, "status": status});
+        pass.wrote("tenant_writes_total", "status", Kind::Node);
+        if let Err(error) = pass.wire.apply(&format!("{path}/status"), &body).await {
+            tracing::debug!(
+                tenant = &*pass.tenant.id,
+                category = error.category(),
+                "node status not written"
+            );
+        }
+    }
 }
 
 async fn write_node(

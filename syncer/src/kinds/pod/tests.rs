@@ -238,8 +238,7 @@ fn golden_cases() -> Vec<(&'static str, Value, Facts)> {
 #[test]
 fn translate_sy47_dns() {
     let network = Network { dns: DnsMode::Tenant(vec!["10.0.0.10".into()]), ..(*facts().network).clone() };
-    let mut policy = HostPolicy::default();
-    policy.host_namespaces = vec!["network".into()];
+    let policy = HostPolicy { host_namespaces: vec!["network".into()], ..HostPolicy::default() };
     let served = Facts { network: Arc::new(network), policy: Arc::new(policy), ..facts() };
     let dns = |more: Value, facts: &Facts| {
         let host = down(with(plain(), more), facts);
