@@ -1,13 +1,17 @@
 //! Custom kinds, from their definition to their end (Y1, Y2, D3, M3).
 
+use std::time::Duration;
+
 use http::{Method, Request, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use skerry_apiserver::bus::Patch;
+use skerry_apiserver::controllers;
 use skerry_apiserver::identity::Identity;
 use skerry_apiserver::listen::body;
 use skerry_apiserver::model::status::ApiStatus;
 use skerry_apiserver::request;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::World;
 
@@ -291,4 +295,36 @@ async fn y1_deprecated_versions_warn() {
     w.post(CRDS, definition(json!([one]))).await.unwrap();
     let (headers, _) = raw(&w, Method::GET, LAMPS, "application/json", &Value::Null).await;
     assert_eq!(warnings(&headers), ["299 - \"example.com/v1 Lamp is deprecated\""]);
+}
+
+/// Y2, AS-26: a deleted definition takes its objects along, and who waited for its names gets them.
+#[tokio::test]
+async fn y2_freed_names_go_to_who_waits() {
+    let w = World::new().await;
+    let stop = CancellationToken::new();
+    let mut tasks = controllers::start(&w.server, &stop);
+    w.post(CRDS, definition(json!([version("v1", true, json!({}))]))).await.unwrap();
+    w.post(LAMPS, lamp("a", json!({}))).await.unwrap();
+    let mut other = definition(json!([version("v1", true, json!({}))]));
+    other["metadata"]["name"] = "lights.example.com".into();
+    other["spec"]["names"] = json!({"plural": "lights", "kind": "Lamp"});
+    w.post(CRDS, other).await.unwrap();
+    assert_eq!(w.get("/apis/example.com/v1/lights").await.unwrap_err().code, 404);
+    w.api
+        .delete(&format!("{CRDS}/lamps.example.com"), &json!({"kind": "DeleteOptions", "apiVersion": "v1"}))
+        .await
+        .unwrap();
+    let mut served = false;
+    for _ in 0..500 {
+        served = w.get("/apis/example.com/v1/lights").await.is_ok();
+        if served {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(served, "{}", w.get(CRDS).await.unwrap());
+    assert_eq!(w.get(&format!("{CRDS}/lamps.example.com")).await.unwrap_err().code, 404);
+    assert_eq!(w.get(LAMPS).await.unwrap_err().code, 404);
+    stop.cancel();
+    while tasks.join_next().await.is_some() {}
 }

@@ -1,9 +1,10 @@
-//! A CustomResourceDefinition that is deleted takes its objects with it first.
+//! A CustomResourceDefinition that is deleted takes its objects with it first. Names it held go to whoever waits for
+//! them.
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::{Controller, Ctx, Failed, Next, View};
 use super::namespace::delete_all;
@@ -13,7 +14,7 @@ use crate::kinds::crd::ID;
 use crate::model::clock;
 use crate::model::gvk::ResourceId;
 use crate::model::object::Object;
-use crate::store::{Change, NsName};
+use crate::store::{Change, ChangeKind, NsName, Record};
 
 /// Carries out the cleanup that a deleted definition waits for.
 pub struct Definitions;
@@ -33,8 +34,14 @@ impl Controller for Definitions {
         &[ID]
     }
 
-    fn keys(&self, _view: &View, _resource: &ResourceId, change: &Change) -> Vec<NsName> {
-        vec![change.key.name.clone()]
+    fn keys(&self, view: &View, _resource: &ResourceId, change: &Change) -> Vec<NsName> {
+        let held = |record: &Record| record.tree()["status"]["acceptedNames"].take();
+        let freed = match change.kind {
+            ChangeKind::Added => false,
+            ChangeKind::Modified => change.prev.as_ref().is_some_and(|prev| held(prev) != held(&change.new)),
+            ChangeKind::Deleted => true,
+        };
+        if freed { view.names(ID) } else { vec![change.key.name.clone()] }
     }
 
     fn all(&self, view: &View) -> Vec<NsName> {
@@ -44,6 +51,9 @@ impl Controller for Definitions {
     fn reconcile(&self, ctx: Ctx, key: NsName) -> BoxFuture<'_, Result<Next, Failed>> {
         Box::pin(async move {
             let Some(mut crd) = ctx.view.get(ID, "", key.name()) else { return Ok(Next::Done) };
+            if !crd.is_deleting() && custom::condition(&crd, "NamesAccepted") == Some("False") {
+                return take_names(&ctx, crd).await;
+            }
             if !crd.is_deleting() || !crd.finalizers().contains(&CLEANUP) {
                 return Ok(Next::Done);
             }
@@ -65,4 +75,19 @@ impl Controller for Definitions {
             Ok(Next::Done)
         })
     }
+}
+
+/// Looks again whether the names a definition waits for are free.
+async fn take_names(ctx: &Ctx, mut crd: Value) -> Result<Next, Failed> {
+    let name = crd.meta("name").to_owned();
+    let others = ctx.view.list(ID, "");
+    let naming = custom::naming(&crd, others.iter().filter(|other| other.meta("name") != name));
+    let before = crd["status"].clone();
+    custom::write_status(&mut crd, &naming, &clock::now());
+    if crd["status"] != before {
+        let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}/status");
+        let status = json!({"status": crd["status"]});
+        ctx.api.patch(&path, crate::bus::Patch::Merge, &status).await?;
+    }
+    Ok(Next::Done)
 }
