@@ -7,14 +7,31 @@ mod schemas;
 mod v2;
 mod v3;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
 pub use self::v2::document as v2;
 pub use self::v3::{document as v3, index as v3_index};
 
+use crate::model::catalog::Catalog;
+
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.";
+
+/// What a catalog's custom rows add, made at the first request after a change.
+struct Custom {
+    v3: HashMap<String, v3::Document>,
+    v2: v2::More,
+}
+
+impl Custom {
+    fn of(catalog: &Catalog) -> Option<&Self> {
+        if catalog.custom_rows().is_empty() {
+            return None;
+        }
+        catalog.custom_memo(|| Self { v3: v3::custom(catalog), v2: v2::custom(catalog) })
+    }
+}
 
 fn info() -> Value {
     json!({"title": "Kubernetes", "version": "v1.36.3"})

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::dialect::Dialect;
 use super::paths::{Paths, list_schema_name, schema_name};
-use super::{META, gnostic, info, reachable, repeat_kinds, schemas};
+use super::{Custom, META, gnostic, info, reachable, repeat_kinds, schemas};
 use crate::custom as publish;
 use crate::discover::Answer;
 use crate::model::catalog::Catalog;
@@ -70,11 +70,15 @@ static BUILTIN: LazyLock<Shared> = LazyLock::new(|| {
     }
 });
 
-/// What a tenant's custom rows add.
-fn custom(catalog: &Catalog) -> Option<Value> {
-    if catalog.custom_rows().is_empty() {
-        return None;
-    }
+/// What a tenant's custom rows add to both forms.
+#[derive(Default)]
+pub(super) struct More {
+    paths: String,
+    definitions: String,
+    protobuf: Vec<u8>,
+}
+
+pub(super) fn custom(catalog: &Catalog) -> More {
     let mut paths = Paths::new(Dialect::V2);
     let mut definitions = BTreeMap::new();
     for row in catalog.custom_rows() {
@@ -86,7 +90,14 @@ fn custom(catalog: &Catalog) -> Option<Value> {
         }
     }
     definitions.retain(|name, _| !name.starts_with(META));
-    Some(json!({"paths": paths.out, "definitions": definitions}))
+    let document = json!({"paths": paths.out, "definitions": definitions});
+    let inner = |name: &str| {
+        let text = document[name].to_string();
+        let text = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')).unwrap_or_default();
+        if text.is_empty() { String::new() } else { format!(",{text}") }
+    };
+    let protobuf = gnostic::document(&document);
+    More { paths: inner("paths"), definitions: inner("definitions"), protobuf }
 }
 
 /// The content type a request gets, by its `Accept`; `None`: nothing acceptable (406).
@@ -104,30 +115,25 @@ fn content_type(accept: &str) -> Option<&'static str> {
 /// `GET /openapi/v2`.
 pub fn document(catalog: &Catalog, accept: &str, if_none_match: Option<&str>) -> Option<Answer> {
     let content_type = content_type(accept)?;
-    let custom = custom(catalog);
-    let body = if content_type == "application/json" { json_body(custom) } else { protobuf_body(custom) };
+    let more = Custom::of(catalog).map(|c| &c.v2);
+    let body = if content_type == "application/json" { json_body(more) } else { protobuf_body(more) };
     Some(Answer::ok(content_type, body).with("vary", "Accept").tagged(if_none_match))
 }
 
-fn protobuf_body(custom: Option<Value>) -> Bytes {
-    let Some(custom) = custom else { return BUILTIN.protobuf.clone() };
-    let more = gnostic::document(&custom);
-    let mut out = BytesMut::with_capacity(BUILTIN.protobuf.len() + more.len());
+fn protobuf_body(more: Option<&More>) -> Bytes {
+    let Some(more) = more else { return BUILTIN.protobuf.clone() };
+    let mut out = BytesMut::with_capacity(BUILTIN.protobuf.len() + more.protobuf.len());
     out.put_slice(&BUILTIN.protobuf);
-    out.put_slice(&more);
+    out.put_slice(&more.protobuf);
     out.freeze()
 }
 
-fn json_body(custom: Option<Value>) -> Bytes {
-    let inner = |name: &str| {
-        let text = custom.as_ref().map(|c| c[name].to_string()).unwrap_or_default();
-        let text = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')).unwrap_or_default();
-        if text.is_empty() { String::new() } else { format!(",{text}") }
-    };
-    let (paths, definitions) = (inner("paths"), inner("definitions"));
+fn json_body(more: Option<&More>) -> Bytes {
+    let none = More::default();
+    let more = more.unwrap_or(&none);
     let shared = &*BUILTIN;
     let parts: [&[u8]; 5] =
-        [&shared.head, paths.as_bytes(), &shared.middle, definitions.as_bytes(), &shared.tail];
+        [&shared.head, more.paths.as_bytes(), &shared.middle, more.definitions.as_bytes(), &shared.tail];
     let mut out = BytesMut::with_capacity(parts.iter().map(|p| p.len()).sum());
     parts.iter().for_each(|part| out.put_slice(part));
     out.freeze()

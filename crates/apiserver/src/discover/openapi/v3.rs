@@ -9,14 +9,14 @@ use sha2::{Digest, Sha512};
 
 use super::dialect::Dialect;
 use super::paths::{Paths, list_schema_name, schema_name};
-use super::{META, info, reachable, repeat_kinds, schemas};
+use super::{Custom, META, info, reachable, repeat_kinds, schemas};
 use crate::custom as publish;
 use crate::discover::Answer;
 use crate::model::catalog::Catalog;
 
 /// A document with the hash its address carries.
 #[derive(Clone)]
-struct Document {
+pub(super) struct Document {
     body: Bytes,
     hash: String,
 }
@@ -88,7 +88,7 @@ fn resources(catalog: &Catalog, group: &str, version: &str, types: &BTreeMap<Str
         versions.push((group, version));
     }
     if own.is_empty() {
-        return finish(paths.out, types, &versions);
+        return builtin_document(catalog, (group, version), paths.out, types, &versions);
     }
     own.extend(
         types
@@ -99,15 +99,29 @@ fn resources(catalog: &Catalog, group: &str, version: &str, types: &BTreeMap<Str
     finish(paths.out, &own, &versions)
 }
 
-/// Documents of group versions with custom rows, made for this catalog.
-fn custom(catalog: &Catalog) -> HashMap<String, Document> {
+/// A document whose kinds say how far they agree with upstream (M1).
+fn builtin_document(
+    catalog: &Catalog,
+    (group, version): (&str, &str),
+    paths: Map<String, Value>,
+    types: &BTreeMap<String, Value>,
+    versions: &[(&str, &str)],
+) -> Document {
+    let mut types = types.clone();
+    for row in catalog.of_version(group, version) {
+        if let Some(schema) = types.get_mut(&schema_name(row)) {
+            schema["x-skerry-fidelity"] = row.fidelity.as_str().into();
+        }
+    }
+    finish(paths, &types, versions)
+}
+
+/// Documents of group versions with custom rows.
+pub(super) fn custom(catalog: &Catalog) -> HashMap<String, Document> {
     let mut out = HashMap::new();
     for row in catalog.custom_rows() {
-        let path = path(&row.gvk.group, &row.gvk.version);
-        if !out.contains_key(&path) {
-            let document = resources(catalog, &row.gvk.group, &row.gvk.version, &TYPES);
-            out.insert(path, document);
-        }
+        let (group, version) = (&row.gvk.group, &row.gvk.version);
+        out.entry(path(group, version)).or_insert_with(|| resources(catalog, group, version, &TYPES));
     }
     out
 }
@@ -115,13 +129,12 @@ fn custom(catalog: &Catalog) -> HashMap<String, Document> {
 /// `GET /openapi/v3`.
 pub fn index(catalog: &Catalog, if_none_match: Option<&str>) -> Answer {
     let mut paths = Map::new();
-    let custom = custom(catalog);
     let entry =
         |path: &str, hash: &str| json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={hash}")});
     for (path, document) in BUILTIN.iter() {
         paths.insert(path.clone(), entry(path, &document.hash));
     }
-    for (path, document) in &custom {
+    for (path, document) in Custom::of(catalog).into_iter().flat_map(|c| &c.v3) {
         paths.insert(path.clone(), entry(path, &document.hash));
     }
     Answer::json(&json!({"paths": paths})).with("vary", "Accept").tagged(if_none_match)
@@ -135,14 +148,8 @@ pub fn document(
     hash: Option<&str>,
     if_none_match: Option<&str>,
 ) -> Option<Answer> {
-    let has_custom =
-        catalog.custom_rows().iter().any(|row| self::path(&row.gvk.group, &row.gvk.version) == path);
-    let document = if has_custom {
-        let (group, version) = path.strip_prefix("apis/")?.rsplit_once('/')?;
-        resources(catalog, group, version, &TYPES)
-    } else {
-        BUILTIN.get(path)?.clone()
-    };
+    let own = Custom::of(catalog).and_then(|c| c.v3.get(path));
+    let document = own.or_else(|| BUILTIN.get(path))?.clone();
     match hash {
         Some(hash) if hash != document.hash => {
             let location = format!("?hash={}", document.hash);
