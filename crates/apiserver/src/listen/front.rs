@@ -4,8 +4,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use http::{Method, Request, Response, Uri};
+use http_body_util::{BodyExt as _, BodyStream, StreamBody};
 
 use super::resolve::{self, Conn, Names, Route};
 use super::{Body, Server, body};
@@ -34,12 +35,14 @@ pub(super) async fn outside(server: &Arc<Server>, conn: &Conn, req: Request<Body
     }
     let began = Instant::now();
     let method = req.method().clone();
+    let is_watch = method == Method::GET
+        && (req.uri().query().is_some_and(|q| q.contains("watch=")) || req.uri().path().contains("/watch/"));
     let response = match resolve::resolve(conn, req.uri(), req.headers(), &names) {
         Err(status) => body::refusal(&status),
         Ok(Route::Process) => process(server, conn, req).await,
         Ok(Route::Hub(path)) => match hub(server) {
             Some(tenant) => authenticated(server, conn, tenant, inner(req, &path)).await,
-            None => body::refusal(&ApiStatus::no_such_resource()),
+            None => without_hub(server, &path),
         },
         Ok(Route::Tenant(id, path)) => {
             let is_hinted = resolve::is_hinted(conn, req.uri(), req.headers(), &names);
@@ -53,7 +56,14 @@ pub(super) async fn outside(server: &Arc<Server>, conn: &Conn, req: Request<Body
         }
     };
     server.metrics().answered(&method, response.status().as_u16(), began.elapsed());
-    response
+    if is_watch { response.map(|body| until_stop(server, body)) } else { response }
+}
+
+/// A watch, which would go on for ever, ends when the server does: informers connect to the next one.
+fn until_stop(server: &Server, body: Body) -> Body {
+    let stop = server.stopping().clone().cancelled_owned();
+    let frames = BodyStream::new(body).take_until(Box::pin(stop));
+    StreamBody::new(frames).boxed_unsync()
 }
 
 /// Answers a request of a part of the process to one tenant (G5).
@@ -77,7 +87,7 @@ pub(crate) async fn system(server: &Arc<Server>, who: Identity, req: Request<Bod
         Ok(Route::Process) => ops::process(server, req).await,
         Ok(Route::Hub(path)) => match hub(server) {
             Some(tenant) => guarded(server, tenant, who, inner(req, &path)).await,
-            None => body::refusal(&ApiStatus::no_such_resource()),
+            None => without_hub(server, &path),
         },
         Ok(Route::Tenant(id, path)) => inside(server, id, who, inner(req, &path)).await,
     }
@@ -85,6 +95,14 @@ pub(crate) async fn system(server: &Arc<Server>, who: Identity, req: Request<Bod
 
 fn hub(server: &Arc<Server>) -> Option<Arc<Tenant>> {
     server.tenants().of_role(Role::Hub)
+}
+
+/// What is asked of nobody in a process without a hub: how it is, and nothing else.
+fn without_hub(server: &Arc<Server>, path: &str) -> Response<Body> {
+    match path {
+        "/healthz" | "/livez" | "/readyz" => ops::process_health(server.db(), server.tenants(), path, false),
+        _ => body::refusal(&ApiStatus::no_such_resource()),
+    }
 }
 
 /// The tenant in a state that is served.

@@ -28,7 +28,7 @@ pub fn tenant_health(tenant: &Tenant, path: &str, verbose: bool) -> Response<Bod
     if !path.starts_with("/livez") {
         checks.push(("store".into(), store));
     }
-    answer(path, &checks, verbose, false)
+    answer(path, &checks, verbose, None)
 }
 
 /// Answers for the process: every shard, every tenant that failed.
@@ -39,30 +39,28 @@ pub fn process_health(db: &Db, tenants: &Tenants, path: &str, verbose: bool) -> 
             checks.push((format!("store-{}", shard.number), store_check(shard.health)));
         }
     }
+    let mut note = String::new();
     let failed: Vec<String> = tenants
         .states()
         .into_iter()
         .filter(|(_, s)| *s == State::Failed)
         .map(|(id, _)| id.to_string())
         .collect();
-    let mut response = answer(path, &checks, verbose, true);
-    if verbose && !failed.is_empty() {
-        // One tenant's failure is not the process's.
-        let line = format!("[!]tenants failed: {}\n", failed.join(", "));
-        let code = response.status();
-        response =
-            body::answer(code.as_u16(), "text/plain; charset=utf-8", line + &text(path, &checks, true));
+    if !failed.is_empty() {
+        // A tenant's failure is not the process's: it is told, and counts for nothing.
+        note = format!("[!]tenants failed: {}\n", failed.join(", "));
     }
-    response
+    answer(path, &checks, verbose, Some(&note))
 }
 
-fn text(path: &str, checks: &[Check], tell: bool) -> String {
+/// `told` is for operators: reasons are shown, and a note before them.
+fn text(path: &str, checks: &[Check], told: Option<&str>) -> String {
     let name = path.trim_matches('/');
-    let mut out = String::new();
+    let mut out = told.unwrap_or_default().to_owned();
     for (check, result) in checks {
         match result {
             Ok(()) => out.push_str(&format!("[+]{check} ok\n")),
-            Err(reason) if tell => out.push_str(&format!("[-]{check} failed: {reason}\n")),
+            Err(reason) if told.is_some() => out.push_str(&format!("[-]{check} failed: {reason}\n")),
             Err(_) => out.push_str(&format!("[-]{check} failed: reason withheld\n")),
         }
     }
@@ -71,9 +69,9 @@ fn text(path: &str, checks: &[Check], tell: bool) -> String {
     out
 }
 
-fn answer(path: &str, checks: &[Check], verbose: bool, tell: bool) -> Response<Body> {
+fn answer(path: &str, checks: &[Check], verbose: bool, told: Option<&str>) -> Response<Body> {
     let is_well = checks.iter().all(|(_, result)| result.is_ok());
-    let body_text = if is_well && !verbose { "ok".to_owned() } else { text(path, checks, tell) };
+    let body_text = if is_well && !verbose { "ok".to_owned() } else { text(path, checks, told) };
     body::answer(if is_well { 200 } else { 500 }, "text/plain; charset=utf-8", body_text)
 }
 
@@ -84,10 +82,10 @@ mod tests {
     #[test]
     fn verbose_health_names_checks_and_withholds_reasons() {
         let checks: Vec<Check> = vec![("ping".into(), Ok(())), ("store".into(), Err("disk on fire".into()))];
-        let shown = text("/readyz", &checks, false);
+        let shown = text("/readyz", &checks, None);
         assert_eq!(shown, "[+]ping ok\n[-]store failed: reason withheld\nreadyz check failed\n");
-        assert!(text("/readyz", &checks, true).contains("disk on fire"));
-        assert_eq!(answer("/readyz", &checks, false, false).status(), 500);
-        assert_eq!(answer("/readyz", &checks[..1], false, false).status(), 200);
+        assert!(text("/readyz", &checks, Some("")).contains("disk on fire"));
+        assert_eq!(answer("/readyz", &checks, false, None).status(), 500);
+        assert_eq!(answer("/readyz", &checks[..1], false, None).status(), 200);
     }
 }

@@ -344,6 +344,35 @@ async fn a_panic_ends_one_request() {
     assert_eq!(listed["kind"], "ConfigMapList");
 }
 
+/// AS-57: making and deleting tenants leaves nothing in memory; a shutdown ends watches at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_of_deleted_tenants() {
+    let w = Wire::new().await;
+    let mut held = Vec::new();
+    for i in 0..50 {
+        let id = w.tenant(&format!("u{i}")).await;
+        held.push((id, Arc::downgrade(&w.server.tenants().get(id).unwrap())));
+    }
+    let kept = w.tenant("kept").await;
+    let mut watching = w.connect(w.owner(kept).await).await;
+    let path = at(kept, &format!("{MAPS}?watch=true&resourceVersion=1"));
+    let mut watching = watching.open(Method::GET, &path, None).await.into_body();
+    for (id, _) in &held {
+        assert_eq!(w.admin(Method::DELETE, &format!("/skerry/v1/tenants/{id}"), Value::Null).await.code, 202);
+    }
+    for _ in 0..100 {
+        if w.server.tenants().states().len() == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(w.server.tenants().states().len(), 1);
+    assert!(held.iter().all(|(_, tenant)| tenant.strong_count() == 0));
+    assert_eq!(w.connect(As::default()).await.get("/readyz").await.body, "ok", "no hub: the process answers");
+    let (_, ended) = tokio::join!(w.server.shutdown(), watching.frame());
+    assert!(ended.is_none() || ended.is_some_and(|frame| frame.is_err()));
+}
+
 /// Aggregated roles can be computed by whoever keeps them current.
 #[test]
 fn aggregation_joins_by_label() {
