@@ -12,6 +12,10 @@ pub mod control_plane;
 
 pub mod inventory;
 
+pub mod placement;
+
+pub mod rollout;
+
 pub mod cli;
 
 pub mod context;

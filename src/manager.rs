@@ -31,7 +31,7 @@ use crate::control_plane::external::External;
 use crate::inventory::{self, InventoryState};
 use crate::metrics::{ConditionChange, ManagerMetrics, StageError};
 use crate::subject::Subject;
-use crate::{control_plane, provision};
+use crate::{control_plane, placement, provision, rollout};
 
 /// A pass without an event, at the latest.
 const PERIOD: Duration = Duration::from_secs(600);
@@ -135,7 +135,13 @@ pub async fn run(parts: Parts, shutdown: Shutdown) {
             }
         }
     };
-    tokio::join!(passes, shared, inventory::real::run(&context, &shutdown));
+    tokio::join!(
+        passes,
+        shared,
+        inventory::real::run(&context, &shutdown),
+        placement::run(&context, &shutdown),
+        rollout::run(&context, &shutdown),
+    );
 }
 
 async fn pass(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, PassError> {

@@ -18,7 +18,7 @@ use crate::model::schema::Ty;
 use crate::model::status::{ApiStatus, Cause};
 use crate::patch;
 use crate::request::{FieldValidation, WriteOptions};
-use crate::store::{Expect, Record};
+use crate::store::{BASE_RV, Expect, Record};
 
 /// Form of a patch body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +142,11 @@ fn patched(
     Ok(object)
 }
 
+/// Whether the object is still as the base image has it.
+fn is_untouched(live: &Value) -> bool {
+    live.meta("resourceVersion").parse() == Ok(BASE_RV)
+}
+
 fn applied(
     call: &Call<'_>,
     live: Option<&Value>,
@@ -161,7 +166,8 @@ fn applied(
         manager: &options.field_manager,
         api_version: &call.gvk().api_version(),
         subresource: call.subresource(),
-        force: options.force,
+        // What the base image holds was never anybody's: it is taken without asking.
+        force: options.force || live.is_some_and(is_untouched),
         now: &clock::now(),
         reset_fields: &reset_fields(call, call.subresource()),
     })

@@ -1,0 +1,161 @@
+//! What a cycle looks at: Placements, bindings, members, grants; read once, judged afterwards.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use skerry_api::labels;
+use skerry_placement::{Held, InCause, MemberId, OutCause, RequestId, Resources, Share, State};
+
+use super::raw::{self, items, text};
+use crate::context::Context;
+
+const GROUP: &str = "/apis/skerry.dev/v1alpha1";
+
+/// A Placement or ClusterPlacement as it stands.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// `Placement` or `ClusterPlacement`.
+    pub kind: &'static str,
+    /// Namespace; empty for a ClusterPlacement.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// UID.
+    pub uid: String,
+    /// The whole object.
+    pub object: Value,
+}
+
+impl Placed {
+    fn of(kind: &'static str, object: Value) -> Self {
+        let meta = |field: &str| text(&object, &["metadata", field]).to_owned();
+        Self { kind, namespace: meta("namespace"), name: meta("name"), uid: meta("uid"), object }
+    }
+
+    /// Path of the object.
+    pub fn path(&self) -> String {
+        match self.kind {
+            "Placement" => format!("{GROUP}/namespaces/{}/placements/{}", self.namespace, self.name),
+            _ => format!("{GROUP}/clusterplacements/{}", self.name),
+        }
+    }
+
+    /// Namespace of its bindings and decisions.
+    pub fn home<'a>(&'a self, inventory: &'a str) -> &'a str {
+        if self.namespace.is_empty() { inventory } else { &self.namespace }
+    }
+
+    /// `metadata.generation`.
+    pub fn generation(&self) -> i64 {
+        self.object["metadata"]["generation"].as_i64().unwrap_or(0)
+    }
+
+    /// `spec`.
+    pub fn spec(&self) -> &Value {
+        &self.object["spec"]
+    }
+}
+
+/// Everything a cycle judges.
+#[derive(Debug, Default)]
+pub struct World {
+    /// Placements of both kinds that are not being deleted.
+    pub placements: Vec<Placed>,
+    /// ClusterBindings.
+    pub bindings: Vec<Value>,
+    /// ClusterProfiles of the inventory namespace.
+    pub profiles: Vec<Value>,
+    /// ClusterReports by name.
+    pub reports: BTreeMap<String, Value>,
+    /// Cluster sets granted to a namespace (inventory CS5).
+    pub grants: BTreeMap<String, Vec<String>>,
+    /// Namespace of the inventory.
+    pub inventory: String,
+}
+
+impl World {
+    /// Reads the hub.
+    pub async fn read(context: &Context) -> Result<Self, kube::Error> {
+        let hub = &context.hub;
+        let inventory = context.settings.inventory.namespace.clone();
+        let mut world = Self { inventory: inventory.clone(), ..Self::default() };
+        for (kind, plural) in [("Placement", "placements"), ("ClusterPlacement", "clusterplacements")] {
+            let found = raw::list_if_served(hub, &format!("{GROUP}/{plural}")).await?;
+            let living = found.into_iter().filter(|o| o["metadata"]["deletionTimestamp"].is_null());
+            world.placements.extend(living.map(|o| Placed::of(kind, o)));
+        }
+        world.bindings = raw::list_if_served(hub, &format!("{GROUP}/clusterbindings")).await?;
+        let profiles = format!("/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{inventory}/clusterprofiles");
+        world.profiles = raw::list_if_served(hub, &profiles).await?;
+        let reports = format!("{GROUP}/namespaces/{inventory}/clusterreports");
+        for report in raw::list_if_served(hub, &reports).await? {
+            world.reports.insert(text(&report, &["metadata", "name"]).to_owned(), report);
+        }
+        for namespace in raw::list(hub, "/api/v1/namespaces").await? {
+            let granted = text(&namespace, &["metadata", "annotations", labels::CLUSTERSETS]);
+            let sets: Vec<String> =
+                granted.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect();
+            if !sets.is_empty() {
+                world.grants.insert(text(&namespace, &["metadata", "name"]).to_owned(), sets);
+            }
+        }
+        Ok(world)
+    }
+
+    /// Bindings of a Placement.
+    pub fn bindings_of<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = &'a Value> + 'a {
+        self.bindings.iter().filter(move |b| text(b, &["spec", "placement", "uid"]) == uid)
+    }
+
+    /// The bindings as the engine holds them.
+    pub fn held(&self) -> Vec<Held> {
+        self.bindings.iter().filter(|b| b["metadata"]["deletionTimestamp"].is_null()).map(held).collect()
+    }
+}
+
+fn held(binding: &Value) -> Held {
+    let spec = &binding["spec"];
+    let phase = text(binding, &["status", "phase"]);
+    let promise: Vec<(&str, &str)> = spec["promise"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(k, v)| Some((k.as_str(), v.as_str()?)))
+        .collect();
+    let draining = text(spec, &["state"]) == "Draining";
+    Held {
+        request: RequestId::from(text(spec, &["placement", "uid"])),
+        member: MemberId::from(text(spec, &["member", "id"])),
+        state: if draining { State::Draining } else { State::Bound },
+        cause: match text(spec, &["cause"]) {
+            "Moved" => InCause::Moved,
+            "Filled" => InCause::Filled,
+            _ => InCause::Selected,
+        },
+        out: draining.then(|| out_cause(text(spec, &["cause"]))),
+        group: text(spec, &["group"]).to_owned(),
+        shares: items(spec, &["shares"])
+            .iter()
+            .map(|s| Share {
+                target: text(s, &["target"]).to_owned(),
+                replicas: s["replicas"].as_u64().and_then(|r| u32::try_from(r).ok()).unwrap_or(0),
+            })
+            .collect(),
+        promise: Resources::of(promise).unwrap_or_default(),
+        delivered: !phase.is_empty() && phase != "Decided",
+        available: phase == "Available",
+        hidden_since: None,
+        eviction: None,
+    }
+}
+
+fn out_cause(text: &str) -> OutCause {
+    match text {
+        "ScaleIn" => OutCause::ScaleIn,
+        "NotMatched" => OutCause::NotMatched,
+        "Drained" => OutCause::Drained,
+        "MemberLeft" => OutCause::MemberLeft,
+        "PlacementDeleted" => OutCause::PlacementDeleted,
+        _ => OutCause::SpecChanged,
+    }
+}

@@ -1,0 +1,211 @@
+//! What became of a delivery: status of bindings, and conditions RolledOut, Applied, Available, Drifted, Ready of
+//! Placements; written only where something differs.
+
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::placement::raw::{self, items, text};
+use crate::placement::{Placed, Resolved, condition, write_part};
+
+const MANAGER: &str = "skerry-rollout";
+
+/// What a pass over one binding found.
+#[derive(Clone, Debug, Default)]
+pub struct Delivered {
+    /// Objects that are as wanted.
+    pub applied: usize,
+    /// Of these, those that do their work.
+    pub available: usize,
+    /// On their way.
+    pub progressing: Vec<String>,
+    /// Failed for good.
+    pub failed: Vec<String>,
+    /// Refused ones: object, reason, message.
+    pub failing: Vec<Value>,
+    /// Fields that differed on the member.
+    pub drift: Vec<Value>,
+    /// Revision that was delivered, where one was.
+    pub revision: String,
+    /// The member could not be reached.
+    pub unreachable: Option<String>,
+    /// Nothing was tried: budget or suspension.
+    pub waiting: bool,
+    /// It was Available before this pass.
+    pub was_available: bool,
+}
+
+impl Delivered {
+    /// Nothing was tried.
+    pub fn waiting(binding: &Value) -> Self {
+        Self {
+            waiting: true,
+            was_available: text(binding, &["status", "phase"]) == "Available",
+            ..Self::default()
+        }
+    }
+
+    /// The member could not be reached.
+    pub fn unreachable(why: &str) -> Self {
+        Self { unreachable: Some(why.to_owned()), ..Self::default() }
+    }
+
+    fn phase(&self, before: &str) -> &'static str {
+        match () {
+            () if self.waiting && before.is_empty() => "Decided",
+            () if self.unreachable.is_some() || !self.failing.is_empty() => {
+                if before.is_empty() {
+                    "Delivering"
+                } else {
+                    "Degraded"
+                }
+            }
+            () if !self.failed.is_empty() => "Degraded",
+            () if self.progressing.is_empty() => "Available",
+            () => "Applied",
+        }
+    }
+
+    fn is_available(&self) -> bool {
+        (self.waiting && self.was_available)
+            || (!self.waiting
+                && self.unreachable.is_none()
+                && self.failing.is_empty()
+                && self.failed.is_empty()
+                && self.progressing.is_empty())
+    }
+}
+
+/// Path of a binding.
+pub fn path(binding: &Value) -> String {
+    let (namespace, name) = (text(binding, &["metadata", "namespace"]), text(binding, &["metadata", "name"]));
+    format!("/apis/skerry.dev/v1alpha1/namespaces/{namespace}/clusterbindings/{name}")
+}
+
+async fn write(context: &Context, binding: &Value, status: Value) -> Result<(), kube::Error> {
+    if skerry_kit::apply::covers(&binding["status"], &status) {
+        return Ok(());
+    }
+    let body = json!({"apiVersion": "skerry.dev/v1alpha1", "kind": "ClusterBinding",
+        "metadata": {"name": binding["metadata"]["name"], "namespace": binding["metadata"]["namespace"]}, "status": status});
+    match raw::apply(&context.hub, &format!("{}/status", path(binding)), MANAGER, true, &body).await {
+        Err(error) if skerry_kit::error::is_not_found(&error) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Status of a binding after a pass.
+pub async fn binding(
+    context: &Context,
+    binding: &Value,
+    done: &Delivered,
+    revision: &str,
+) -> Result<(), kube::Error> {
+    if done.waiting && !text(binding, &["status", "phase"]).is_empty() {
+        return Ok(());
+    }
+    let reason = done.failing.first().map(|f| text(f, &["reason"]).to_owned());
+    let message =
+        done.failing.first().map(|f| format!("{}: {}", text(f, &["object"]), text(f, &["message"])));
+    let (holds, why, said) = match (&done.unreachable, reason) {
+        (Some(why), _) => ("Unknown", "Unreachable".to_owned(), why.clone()),
+        (None, Some(reason)) => ("False", reason, message.unwrap_or_default()),
+        (None, None) => ("True", "Applied".to_owned(), format!("{} objects", done.applied)),
+    };
+    let applied = condition(binding, "Applied", holds, &why, &said);
+    let waits = done.failed.first().or(done.progressing.first()).cloned();
+    let available = match (done.is_available(), waits) {
+        (true, _) => {
+            condition(binding, "Available", "True", "Available", "everything delivered does its work")
+        }
+        (false, Some(waits)) => condition(binding, "Available", "False", "Progressing", &waits),
+        (false, None) => condition(binding, "Available", "False", &why, &said),
+    };
+    let status = json!({
+        "phase": done.phase(text(binding, &["status", "phase"])), "revision": revision,
+        "observedGeneration": binding["metadata"]["generation"], "failing": done.failing.iter().take(20).collect::<Vec<_>>(),
+        "conditions": [applied, available],
+    });
+    write(context, binding, status).await
+}
+
+/// A removal that does not come to an end.
+pub async fn stuck(context: &Context, binding: &Value, what: &str) -> Result<(), kube::Error> {
+    write(
+        context,
+        binding,
+        json!({"phase": "Removing", "stuckOn": what.chars().take(512).collect::<String>()}),
+    )
+    .await
+}
+
+/// The rollout stage's half of a Placement's status.
+pub async fn placement(
+    context: &Context,
+    placement: &Placed,
+    resolved: &Resolved,
+    all: &[Delivered],
+) -> Result<(), kube::Error> {
+    let object = &placement.object;
+    let total = all.len();
+    let available = all.iter().filter(|d| d.is_available()).count();
+    let waiting = all.iter().filter(|d| d.waiting).count();
+    let failing: Vec<&Value> = all.iter().flat_map(|d| &d.failing).collect();
+    let unreachable = all.iter().filter_map(|d| d.unreachable.as_ref()).next();
+    let drifted = all.iter().filter(|d| !d.drift.is_empty()).count();
+    let applied = match (failing.first(), unreachable) {
+        (Some(first), _) => {
+            let message = format!("{}: {}", text(first, &["object"]), text(first, &["message"]));
+            condition(object, "Applied", "False", text(first, &["reason"]), &message)
+        }
+        (None, Some(why)) => condition(object, "Applied", "Unknown", "Unreachable", why),
+        (None, None) => condition(object, "Applied", "True", "AllApplied", &format!("{total} members")),
+    };
+    let waits = all.iter().flat_map(|d| d.failed.iter().chain(&d.progressing)).next();
+    let is_available = match available == total {
+        true => {
+            condition(object, "Available", "True", "AllAvailable", &format!("{available} of {total} members"))
+        }
+        false => {
+            let message = waits.cloned().unwrap_or_else(|| format!("{available} of {total} members"));
+            condition(object, "Available", "False", "Progressing", &message)
+        }
+    };
+    let rolled = match waiting {
+        0 => condition(object, "RolledOut", "True", "UpToDate", &format!("revision {}", resolved.revision)),
+        n => condition(object, "RolledOut", "False", "Progressing", &format!("{n} members wait")),
+    };
+    let drift = match drifted {
+        0 => condition(object, "Drifted", "False", "InSync", "members are as delivered"),
+        n => {
+            condition(object, "Drifted", "True", "Drifted", &format!("{n} members differed and were mended"))
+        }
+    };
+    let of_planning = |ty: &str| {
+        items(object, &["status", "conditions"]).iter().find(|c| text(c, &["type"]) == ty).cloned()
+    };
+    let parts = [
+        of_planning("Accepted"),
+        of_planning("Placed"),
+        Some(rolled.clone()),
+        Some(applied.clone()),
+        Some(is_available.clone()),
+    ];
+    let first_not = parts
+        .into_iter()
+        .map(|c| {
+            c.unwrap_or_else(
+                || json!({"status": "Unknown", "reason": "Evaluating", "message": "not judged yet"}),
+            )
+        })
+        .find(|c| text(c, &["status"]) != "True");
+    let ready = match first_not {
+        None => condition(object, "Ready", "True", "Ready", "accepted, placed, delivered and available"),
+        Some(not) => condition(object, "Ready", "False", text(&not, &["reason"]), text(&not, &["message"])),
+    };
+    let status = json!({
+        "members": {"available": available, "drifted": drifted, "failed": failing.len()},
+        "revision": {"target": resolved.revision},
+        "conditions": [rolled, applied, is_available, drift, ready],
+    });
+    write_part(context, placement, MANAGER, status).await
+}
