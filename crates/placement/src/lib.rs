@@ -27,6 +27,7 @@ mod needs;
 mod pick;
 mod plan;
 mod rank;
+mod release;
 pub mod rolling;
 mod score;
 mod share;

@@ -1,8 +1,9 @@
 //! The cycle (5.3): requests in G3 order, each decided against one ledger; then the plan is written down.
 
 use crate::cycle::{Binding, Cycle};
-use crate::decide::{Draft, OUT_OF_SIGHT};
+use crate::decide::Draft;
 use crate::digest::{input_digest, plan_digest};
+use crate::release::OUT_OF_SIGHT;
 use crate::types::{
     Decision, Drop, Held, Input, LedgerDelta, LedgerRow, Millis, Mode, OutCause, Outcome, Pick, Plan,
     Rejected, Request, RequestId, Resources, SelectCount, Share, State, Step, Tally, Tight, Verdict,

@@ -198,7 +198,7 @@ impl Index {
     }
 
     fn time(&self, last: &Last, now: &Input<'_>, woken: &mut BTreeMap<RequestId, WakeCause>) {
-        if !last.next_wake.is_some_and(|t| now.at >= t) {
+        if last.next_wake.is_none_or(|t| now.at < t) {
             return;
         }
         let hidden: BTreeSet<&RequestId> =

@@ -47,8 +47,8 @@ fn one(facts: &Facts<'_>, request: &Request, decision: &Decision, rule: &Spread,
 
 fn skew(counts: &Counts, domains: &BTreeSet<&String>) -> u32 {
     let of = |d: &&String| counts.get(*d).copied().unwrap_or(0);
-    let most = domains.iter().map(|d| of(d)).max().unwrap_or(0);
-    most - domains.iter().map(|d| of(d)).min().unwrap_or(0)
+    let most = domains.iter().map(&of).max().unwrap_or(0);
+    most - domains.iter().map(of).min().unwrap_or(0)
 }
 
 fn count<'m>(facts: &Facts<'_>, members: impl Iterator<Item = &'m MemberId>, topology: &str) -> Counts {
