@@ -3,6 +3,7 @@
 //! tables hold no descriptions.
 
 mod discovery;
+mod fidelity;
 mod golang;
 mod openapi;
 mod proto;
@@ -33,12 +34,16 @@ pub struct Args {
     /// Where the tables lie.
     #[arg(long, default_value = "crates/apiserver/schemas")]
     out: PathBuf,
+    /// Where the table of fidelity levels goes.
+    #[arg(long, default_value = "docs/fidelity.md")]
+    docs: PathBuf,
 }
 
 pub fn run(args: &Args) -> Result<()> {
     let mut sources = Sources::open(&args.from, &args.minor)?;
     let files = generate(&mut sources)?;
     let dir = args.out.join(&args.minor);
+    fidelity::write(&args.out.join("overlay/kinds.tbl"), &args.docs, args.check)?;
     if args.check {
         return check(&dir, &files);
     }

@@ -96,9 +96,9 @@ pub(super) fn hook(name: &str, object: &Value, now: Timestamp) -> Value {
             let role = object.at(&["roleRef"]).cloned().unwrap_or_default();
             format!("{}/{}", role.text(&["kind"]), role.text(&["name"]))
         }
-        "subjectUsers" => subjects(object, "User"),
-        "subjectGroups" => subjects(object, "Group"),
-        "subjectAccounts" => subjects(object, "ServiceAccount"),
+        "subjectUsers" => subjects(object, |kind| kind == "User"),
+        "subjectGroups" => subjects(object, |kind| kind == "Group"),
+        "subjectAccounts" => subjects(object, |kind| kind != "User" && kind != "Group"),
         "csrCondition" => csr_condition(object),
         "requestedDuration" => match object.at(&["spec", "expirationSeconds"]).and_then(Value::as_i64) {
             Some(seconds) => age::human_duration(seconds),
@@ -161,8 +161,8 @@ fn with_default(object: &Value, annotation: &str) -> String {
     format!("{}{}", object.meta("name"), if default { " (default)" } else { "" })
 }
 
-fn subjects(object: &Value, kind: &str) -> String {
-    let all = object.items(&["subjects"]).iter().filter(|s| s.text(&["kind"]) == kind);
+fn subjects(object: &Value, wanted: impl Fn(&str) -> bool) -> String {
+    let all = object.items(&["subjects"]).iter().filter(|s| wanted(s.text(&["kind"])));
     let names = all.map(|s| match s.text(&["namespace"]) {
         "" => s.text(&["name"]).to_owned(),
         namespace => format!("{namespace}/{}", s.text(&["name"])),

@@ -61,3 +61,39 @@ fn constant_defaults_of_a_deployment() {
     assert_eq!(container["readinessProbe"]["httpGet"]["scheme"], "HTTP");
     assert_eq!(object["status"], json!({}));
 }
+
+/// Files that name built-in kinds outside of hooks, controllers and tables. The list only shrinks.
+const NAMING_KINDS: &[&str] = &["ops/admin.rs", "registry/create.rs"];
+
+/// AS-17, M5: kinds are named where kinds are dealt with.
+#[test]
+fn as17_kinds_are_named_in_their_places_only() {
+    let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let kinds: Vec<String> = builtin().catalog.all().map(|row| format!("\"{}\"", row.gvk.kind)).collect();
+    let allowed = ["kinds", "controllers", "access", "admit", "identity", "base", "model/tables"];
+    let mut found = Vec::new();
+    let mut open = vec![src.clone()];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(&src).unwrap().to_string_lossy().replace('\\', "/");
+            if allowed.iter().any(|a| name.starts_with(a))
+                || name.contains("tests")
+                || name.ends_with("sample.rs")
+            {
+                continue;
+            }
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code: Vec<&str> = text.split("#[cfg(test)]\nmod tests {").take(1).collect();
+            if kinds.iter().any(|kind| code[0].contains(kind.as_str())) {
+                found.push(name);
+            }
+        }
+    }
+    found.sort();
+    assert_eq!(found, NAMING_KINDS);
+}
