@@ -139,6 +139,7 @@ async fn a_tenant_from_the_first_start_to_its_end() {
     refusals(&up);
     created(&up, &hub).await;
     apart(&up).await;
+    joined(&up);
     repaired(&hub).await;
     steady(&up, &hub).await;
     restarted(&mut up).await;
@@ -220,6 +221,34 @@ async fn apart(up: &Up) {
     let stranger = client(&crossed).await;
     let refusal = Api::<Namespace>::all(stranger).list(&ListParams::default()).await.unwrap_err();
     assert_eq!(skerry_kit::error::code(&refusal), Some(401), "TN-47: {refusal}");
+}
+
+/// I15, I16: unsafe kubeconfigs are refused by field, a cluster that is a member already is named.
+fn joined(up: &Up) {
+    let good = up.ok(&["kubeconfig", "dev", "-n", "team-a"]);
+    let join = |name: &str, body: &str| {
+        let path = up.path(name);
+        std::fs::write(&path, body).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let member = join("member", &good);
+    up.fails(
+        5,
+        &["fleet", "join", "edge", "--member-kubeconfig", &member],
+        "MemberIdTaken: this cluster is already member skerry.team-a.dev",
+    );
+    let mut file: Value = serde_yaml_ng::from_str(&good).unwrap();
+    file["clusters"][0]["cluster"]["insecure-skip-tls-verify"] = true.into();
+    let insecure = join("insecure", &file.to_string());
+    up.fails(5, &["fleet", "join", "edge", "--member-kubeconfig", &insecure], "insecure-skip-tls-verify");
+    file["clusters"][0]["cluster"]["insecure-skip-tls-verify"] = false.into();
+    file["users"][0]["user"] =
+        json!({"exec": {"command": "true", "apiVersion": "client.authentication.k8s.io/v1"}});
+    let exec = join("exec", &file.to_string());
+    up.fails(5, &["fleet", "join", "edge", "--member-kubeconfig", &exec], ".user.exec");
+    up.fails(2, &["fleet", "join", "Edge_1", "--member-kubeconfig", &member], "not a DNS label");
+    up.fails(5, &["fleet", "leave", "skerry.team-a.dev"], "is a virtual cluster");
+    up.fails(5, &["fleet", "leave", "sim-0"], "carries virtual clusters");
 }
 
 /// TN-15: what a stranger edits or deletes is made anew.

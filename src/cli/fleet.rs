@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -349,20 +349,11 @@ async fn release(hub: &Hub, short: &str) -> Result<(), String> {
     let file = read(&String::from_utf8_lossy(&body), None, Allow::default()).map_err(|e| e.to_string())?;
     let client =
         Client::try_from(config(file).await.map_err(|e| e.to_string())?).map_err(|e| error::sentence(&e))?;
-    let gone = DeleteParams::default();
-    let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
-    let roles: Api<ClusterRole> = Api::all(client.clone());
-    let accounts: Api<ServiceAccount> = Api::namespaced(client, labels::SYSTEM_NAMESPACE);
-    // The account first: its tokens die with it. What then is refused to us is the administrator's to clear away.
-    for result in [
-        roles.delete("skerry-member", &gone).await.map(drop),
-        accounts.delete("skerry", &gone).await.map(drop),
-        bindings.delete("skerry-member", &gone).await.map(drop),
-    ] {
-        match result {
-            Err(failed) if error::code(&failed).is_none() => return Err(error::sentence(&failed)),
-            _ => {}
-        }
+    let bindings: Api<ClusterRoleBinding> = Api::all(client);
+    // Role and account are owned by the binding and go with it; the token is dead with the account.
+    match bindings.delete(join::ROLE, &DeleteParams::background()).await {
+        Err(failed) if error::code(&failed).is_none() => return Err(error::sentence(&failed)),
+        _ => {}
     }
     Ok(())
 }

@@ -51,8 +51,7 @@ pub async fn run(args_hub: &HubArgs, args: ListArgs) -> Result<(), Failure> {
     } else {
         Api::namespaced_with(hub.client.clone(), &hub.namespace, &kind)
     };
-    let mut params = ListParams::default();
-    params.label_selector = args.selector;
+    let params = ListParams { label_selector: args.selector, ..ListParams::default() };
     let objects: Vec<Value> =
         api.list(&params).await?.items.iter().map(|o| serde_json::to_value(o).unwrap_or_default()).collect();
     if objects.is_empty()

@@ -161,7 +161,7 @@ async fn publish(
     }
     let known = stored.as_ref().and_then(secret::held).filter(|h| !secret::is_due(h, now));
     let held = match known {
-        Some(held) if stored.as_ref().is_some_and(|s| is_consistent(s)) => held,
+        Some(held) if stored.as_ref().is_some_and(is_consistent) => held,
         _ => {
             let ttl = tenant.effective["access"]["credentialTTL"].as_str().and_then(parse_duration);
             let ttl =

@@ -216,6 +216,10 @@ fn rules(rights: Rights) -> Value {
     let all = json!(["get", "list", "watch", "create", "update", "patch", "delete"]);
     let mut rules = vec![
         json!({"apiGroups": [""], "resources": ["nodes", "pods", "namespaces"], "verbs": read}),
+        json!({
+            "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterrolebindings"],
+            "resourceNames": [ROLE], "verbs": ["get", "delete"],
+        }),
         json!({"nonResourceURLs": ["/readyz", "/version", "/livez", "/healthz"], "verbs": ["get"]}),
     ];
     if rights == Rights::Observe {
@@ -270,22 +274,29 @@ fn rules(rights: Rights) -> Value {
     rules.into()
 }
 
-/// Namespace, ServiceAccount, role and binding in the member.
+/// Name of role and binding in a member.
+pub const ROLE: &str = "skerry-member";
+
+/// Namespace, ServiceAccount, role and binding in the member. The binding owns the other two, so that the member's own
+/// garbage collector takes all of it away when the binding goes: it is the last thing that Skerry may delete there.
 async fn grant(member: &Client, rights: Rights) -> Result<(), kube::Error> {
     ensure_namespace(member, labels::SYSTEM_NAMESPACE).await?;
-    let accounts: Api<ServiceAccount> = Api::namespaced(member.clone(), labels::SYSTEM_NAMESPACE);
-    let meta = json!({"name": "skerry", "namespace": labels::SYSTEM_NAMESPACE});
-    apply::apply(&accounts, managers::INVENTORY, &typed(json!({"metadata": meta}))?).await?;
-    let roles: Api<ClusterRole> = Api::all(member.clone());
-    let role = json!({"metadata": {"name": "skerry-member"}, "rules": rules(rights)});
-    apply::apply(&roles, managers::INVENTORY, &typed(role)?).await?;
     let bindings: Api<ClusterRoleBinding> = Api::all(member.clone());
     let binding = json!({
-        "metadata": {"name": "skerry-member"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "skerry-member"},
+        "metadata": {"name": ROLE},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": ROLE},
         "subjects": [{"kind": "ServiceAccount", "name": "skerry", "namespace": labels::SYSTEM_NAMESPACE}],
     });
-    apply::apply(&bindings, managers::INVENTORY, &typed(binding)?).await?;
+    let binding = apply::apply(&bindings, managers::INVENTORY, &typed(binding)?).await?;
+    let owner = json!([{
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "name": ROLE, "uid": binding.uid(),
+    }]);
+    let roles: Api<ClusterRole> = Api::all(member.clone());
+    let role = json!({"metadata": {"name": ROLE, "ownerReferences": owner}, "rules": rules(rights)});
+    apply::apply(&roles, managers::INVENTORY, &typed(role)?).await?;
+    let accounts: Api<ServiceAccount> = Api::namespaced(member.clone(), labels::SYSTEM_NAMESPACE);
+    let meta = json!({"name": "skerry", "namespace": labels::SYSTEM_NAMESPACE, "ownerReferences": owner});
+    apply::apply(&accounts, managers::INVENTORY, &typed(json!({"metadata": meta}))?).await?;
     Ok(())
 }
 

@@ -245,9 +245,7 @@ async fn show_report(
         Evidence::Silent(text) => Statement::no(conditions::REACHABLE, "NoAnswer", text.clone()),
         _ => Statement::yes(conditions::REACHABLE, "Answering", "readyz answered"),
     };
-    let capacity = if figures.is_some() {
-        Statement::yes(conditions::CAPACITY_KNOWN, "Collected", "nodes and pods were read")
-    } else if before.nodes.is_some() {
+    let capacity = if figures.is_some() || before.nodes.is_some() {
         Statement::yes(conditions::CAPACITY_KNOWN, "Collected", "nodes and pods were read")
     } else {
         Statement::no(conditions::CAPACITY_KNOWN, "NotCollected", "nodes and pods cannot be read")

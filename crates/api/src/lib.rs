@@ -1,5 +1,10 @@
 //! CRD types, names, labels and conditions of Skerry. No client, no runtime.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "printer columns of one kind repeat the names of their parts"
+)]
+
 #[macro_use]
 mod macros;
 

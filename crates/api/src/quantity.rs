@@ -70,11 +70,16 @@ pub fn equal(a: &Value, b: &Value) -> bool {
     a == b || of(a).is_some_and(|a| of(b) == Some(a))
 }
 
-/// A quantity text: whole numbers plain, thousandths with `m`, the rest in billionths.
+/// A quantity text: whole numbers plain, or in Gi and Mi where that is exact; thousandths with `m`, the rest in
+/// billionths.
 pub fn format(nano: i128) -> String {
     const WHOLE: i128 = 1_000_000_000;
     if nano % WHOLE == 0 {
-        (nano / WHOLE).to_string()
+        match nano / WHOLE {
+            whole if whole != 0 && whole % (1 << 30) == 0 => format!("{}Gi", whole >> 30),
+            whole if whole != 0 && whole % (1 << 20) == 0 => format!("{}Mi", whole >> 20),
+            whole => whole.to_string(),
+        }
     } else if nano % (WHOLE / 1000) == 0 {
         format!("{}m", nano / (WHOLE / 1000))
     } else {
@@ -91,7 +96,7 @@ mod tests {
         let cases = [
             ("1", 1_000_000_000),
             ("500m", 500_000_000),
-            ("1Ki", 1024_000_000_000),
+            ("1Ki", 1_024_000_000_000),
             ("0.5", 500_000_000),
             ("1e3", 1_000_000_000_000),
             (".5Gi", 536_870_912_000_000_000),
@@ -104,6 +109,7 @@ mod tests {
             assert_eq!(parse(bad), None, "{bad}");
         }
         assert_eq!(format(1_500_000_000), "1500m");
+        assert_eq!(format((3 << 29) * 1_000_000_000), "1536Mi");
         assert!(equal(&"2".into(), &2.into()) && equal(&"1000m".into(), &1.into()));
     }
 }

@@ -12,6 +12,9 @@ mod virtual_cluster;
 /// What a twin finds: nothing, or the message of the rule.
 pub type Finding = Option<String>;
 
+/// A rule in Rust, over the new object and, on updates, the old one.
+pub type Twin = Box<dyn Fn(&Value, Option<&Value>) -> Finding + Send + Sync>;
+
 /// One rule.
 pub struct Rule {
     /// CEL expression over `self` (and `oldSelf`).
@@ -21,7 +24,7 @@ pub struct Rule {
     /// CEL expression that makes the message.
     pub message_expression: Option<String>,
     /// The same rule in Rust.
-    pub twin: Box<dyn Fn(&Value, Option<&Value>) -> Finding + Send + Sync>,
+    pub twin: Twin,
 }
 
 /// Rules of the kind, in the order in which they are checked.

@@ -100,7 +100,7 @@ pub async fn classes(hub: &Client, file: Option<&Path>) -> Result<(), Failure> {
             let body = std::fs::read_to_string(path)
                 .map_err(|e| Failure::Usage(format!("--classes {}: {e}", path.display())))?;
             serde_yaml_ng::Deserializer::from_str(&body)
-                .map(|document| serde::Deserialize::deserialize(document))
+                .map(serde::Deserialize::deserialize)
                 .collect::<Result<Vec<Value>, _>>()
                 .map_err(|e| Failure::Usage(format!("--classes {}: {e}", path.display())))?
         }

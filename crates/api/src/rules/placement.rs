@@ -112,10 +112,9 @@ fn budgets() -> Rule {
 fn count_is_valid(count: &Value) -> bool {
     match count {
         Value::Number(n) => n.as_i64().is_some_and(|n| (0..=1000).contains(&n)),
-        Value::String(text) => text.strip_suffix('%').is_some_and(|digits| {
-            let canonical = digits.parse::<u8>().is_ok_and(|n| n <= 100 && n.to_string() == digits);
-            canonical
-        }),
+        Value::String(text) => text
+            .strip_suffix('%')
+            .is_some_and(|digits| digits.parse::<u8>().is_ok_and(|n| n <= 100 && n.to_string() == digits)),
         _ => false,
     }
 }
