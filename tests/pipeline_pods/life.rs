@@ -182,3 +182,44 @@ async fn reconcile_refusals_drift_and_services() {
     w.synced("Drained").await;
     w.end().await;
 }
+
+/// SY-32: a namespace deleted and made again gets another host namespace; the old one goes, but for foreign objects.
+#[tokio::test(flavor = "multi_thread")]
+async fn reconcile_sy32_namespaces() {
+    let w = World::new("spaces", false).await;
+    w.tenant.post(&format!("/api/v1/namespaces/{}/pods", w.namespace), w.pod("web")).await;
+    let first = w.host_namespace().await;
+    w.host.until("host pod", &w.host_path("pods", "web").await, |_| true).await;
+    let path = format!("/api/v1/namespaces/{}", w.namespace);
+    let labels = w.host.get(&format!("/api/v1/namespaces/{first}")).await.expect("host namespace")["metadata"]["labels"].clone();
+    w.tenant.merge(&path, json!({"metadata": {"labels": {"team": "b"}}})).await;
+    w.host
+        .until("labels follow", &format!("/api/v1/namespaces/{first}"), |n| n["metadata"]["labels"] != labels)
+        .await;
+    let foreign = format!("/api/v1/namespaces/{first}/configmaps");
+    w.host.post(&foreign, json!({"metadata": {"name": "theirs"}})).await;
+    w.tenant.delete(&path, None).await;
+    w.host.gone("host pod", &format!("/api/v1/namespaces/{first}/pods/web")).await;
+    w.tenant.gone("namespace", &path).await;
+    w.fresh(&w.namespace.clone()).await;
+    let second = w.host_namespace().await;
+    assert_ne!(first, second);
+    w.tenant.post(&format!("/api/v1/namespaces/{}/pods", w.namespace), w.pod("web")).await;
+    w.host.until("host pod", &format!("/api/v1/namespaces/{second}/pods/web"), |_| true).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let old = w.host.get(&format!("/api/v1/namespaces/{first}")).await.expect("held by the foreign object");
+    assert!(old["metadata"].get("deletionTimestamp").is_none());
+    assert!(w.host.get(&format!("{foreign}/theirs")).await.is_some());
+    // The last object of ours goes, and the namespace with it.
+    w.tenant.delete(&w.path("pods", "web"), Some(0)).await;
+    w.host
+        .until("deleted or going", "/api/v1/namespaces", |l| {
+            l["items"].as_array().is_some_and(|l| {
+                l.iter().all(|n| {
+                    n["metadata"]["name"] != second.as_str() || n["metadata"]["deletionTimestamp"].is_string()
+                })
+            })
+        })
+        .await;
+    w.end().await;
+}

@@ -297,7 +297,8 @@ impl Model {
     pub fn tenant_gone(&mut self, key: &Key, version: u64, seen: bool) -> Touched {
         let mut touched = Touched::default();
         let Some(entry) = self.entries.get_mut(key) else {
-            if seen {
+            // Only a list under way could bring it back.
+            if seen && !self.complete.contains(&key.kind) {
                 self.entries.insert(key.clone(), Entry { deleted_at: version, ..Entry::default() });
             }
             return touched;

@@ -104,7 +104,16 @@ impl Engine {
         for key in &missing {
             self.tenant_gone(tenant, key, version, false);
         }
-        tenant.model.lock().guard(kind, confirmed);
+        let mut model = tenant.model.lock();
+        model.guard(kind, confirmed);
+        let empty: Vec<Key> = model
+            .of(kind)
+            .filter(|(_, e)| e.tenant.is_none() && e.host.is_none())
+            .map(|(k, _)| k.clone())
+            .collect();
+        for key in empty {
+            model.prune(&key);
+        }
     }
 
     /// The tenant's identity is its `kube-system` (EN6).

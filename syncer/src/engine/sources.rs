@@ -118,7 +118,7 @@ pub async fn list(
             path.push_str(&format!("&labelSelector={selector}"));
         }
         if !token.is_empty() {
-            path.push_str(&format!("&continue={token}"));
+            path.push_str(&format!("&continue={}", escaped(&token)));
         }
         let page = wire.get(&path).await?;
         for item in items(&page, "/items") {
@@ -135,6 +135,19 @@ pub async fn list(
             None => return Ok(meta("resourceVersion").and_then(|v| v.parse().ok()).unwrap_or_default()),
         }
     }
+}
+
+/// A token as it may stand in a query.
+fn escaped(token: &str) -> String {
+    use std::fmt::Write;
+    token.bytes().fold(String::with_capacity(token.len()), |mut out, b| {
+        if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) {
+            out.push(char::from(b));
+        } else {
+            let _ = write!(out, "%{b:02X}");
+        }
+        out
+    })
 }
 
 /// Lists and watches one kind of one server until stopped. `from_now`: what exists already is of no interest.
@@ -390,5 +403,6 @@ mod tests {
         assert!(Frame::read(b"nonsense").is_none(), "one bad line fails alone");
         assert_eq!(shard_list(&json!({"shards": [{"number": 1}]})).len(), 1);
         assert_eq!(shard_list(&json!([{"number": 1}])).len(), 1);
+        assert_eq!(escaped("aZ0-_=+/"), "aZ0-_%3D%2B%2F");
     }
 }
