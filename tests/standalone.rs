@@ -1,6 +1,8 @@
 //! `skerry up` as people start it: TN-8, TN-10, TN-11, TN-15, TN-22, TN-72, TN-73 (first half), I3, with the binary itself over real
 //! sockets. One process serves all cases, since each start costs more than a case.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests: a step that fails ends the test where it stands")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
