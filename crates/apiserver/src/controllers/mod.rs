@@ -78,6 +78,7 @@ pub fn all() -> Vec<Arc<dyn Controller>> {
         Arc::new(core::account::ServiceAccounts),
         Arc::new(core::account::RootCa),
         Arc::new(core::aggregation::Aggregation),
+        Arc::new(core::csr::Signing),
         Arc::new(core::definition::Definitions),
         Arc::new(workload::deployment::Deployments),
         Arc::new(workload::replicaset::ReplicaSets),

@@ -2,6 +2,7 @@
 //! storage identity and knows no kind itself.
 
 pub mod crd;
+pub mod csr;
 pub mod defaults;
 mod effects;
 pub mod event;
@@ -67,6 +68,7 @@ fn hooks(resource: &Resource) -> &'static Hooks {
         "/pods" => &pod::HOOKS,
         "/services" => &service::HOOKS,
         "/secrets" => &secret::HOOKS,
+        "certificates.k8s.io/certificatesigningrequests" => &csr::HOOKS,
         "/nodes" => &node::HOOKS,
         "/serviceaccounts" | "/persistentvolumeclaims" => &RETURNS_DELETED,
         "apps/deployments" | "apps/replicasets" | "apps/daemonsets" | "apps/statefulsets" => &workload::HOOKS,

@@ -11,12 +11,13 @@ use skerry_apiserver::access::rule;
 use skerry_apiserver::admit::Rule;
 use skerry_apiserver::config::Role;
 use skerry_apiserver::identity::Identity;
+use skerry_apiserver::listen::Builder;
 use skerry_apiserver::model::catalog::Catalog;
 use skerry_apiserver::model::gvk::ResourceId;
 use skerry_apiserver::model::status::ApiStatus;
 use skerry_apiserver::tenant::TenantId;
 
-use crate::wire::{As, Wire, memory, on_disk};
+use crate::wire::{As, Certificate, Wire, memory, on_disk};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
@@ -282,7 +283,7 @@ async fn tenants_are_made_changed_and_deleted() {
 async fn keys_outlive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let (a, owner, authority) = {
-        let w = Wire::with(on_disk(folder.path()), |b| b).await;
+        let w = Wire::with(on_disk(folder.path()), Builder::without_controllers).await;
         let a = w.tenant("a").await;
         let owner = w.owner(a).await;
         let made = w.connect(owner.clone()).await.send(Method::POST, &at(a, MAPS), map("kept")).await;
@@ -300,7 +301,7 @@ async fn keys_outlive_a_restart() {
         assert_eq!(server.strong_count(), 0, "a server that was shut down is let go");
         (a, owner, authority)
     };
-    let w = Wire::with(on_disk(folder.path()), |b| b).await;
+    let w = Wire::with(on_disk(folder.path()), Builder::without_controllers).await;
     assert_eq!(w.server.serving_authority(), authority);
     let kept = w.connect(owner).await.get(&at(a, &format!("{MAPS}/kept"))).await;
     assert_eq!(kept.code, 200, "{}", kept.body);
@@ -342,6 +343,57 @@ async fn a_panic_ends_one_request() {
     let request = http::Request::get(at(a, MAPS)).body(Vec::new()).unwrap();
     let listed: Value = w.server.system_client("manager").request(request).await.unwrap();
     assert_eq!(listed["kind"], "ConfigMapList");
+}
+
+/// AS-46, I1: an approved request becomes a certificate of the tenant's own authority; reserved names are refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approved_request_is_signed() {
+    use base64::Engine as _;
+    let w = Wire::with(memory(), |builder| builder).await;
+    let a = w.tenant("a").await;
+    let mut owner = w.connect(w.owner(a).await).await;
+    let path = at(a, "/apis/certificates.k8s.io/v1/certificatesigningrequests");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let csr = |name: &str, user: &str| {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, user);
+        let pem = params.serialize_request(&key).unwrap().pem().unwrap();
+        json!({ "metadata": { "name": name }, "spec": {
+            "request": base64::engine::general_purpose::STANDARD.encode(pem), "usages": ["client auth"],
+            "signerName": "kubernetes.io/kube-apiserver-client",
+        } })
+    };
+    let refused = owner.send(Method::POST, &path, Some(csr("bad", "skerry:syncer"))).await;
+    assert_eq!(
+        (refused.code, refused.body["details"]["causes"][0]["field"].as_str()),
+        (422, Some("spec.request"))
+    );
+    let mut made = owner.send(Method::POST, &path, Some(csr("good", "jane"))).await;
+    assert_eq!(made.code, 201, "{}", made.body);
+    made.body["status"]["conditions"] =
+        json!([{ "type": "Approved", "status": "True", "reason": "Test", "message": "yes" }]);
+    let approved = owner.send(Method::PUT, &format!("{path}/good/approval"), Some(made.body)).await;
+    assert_eq!(approved.code, 200, "{}", approved.body);
+    let mut certificate = None;
+    for _ in 0..200 {
+        let now = owner.get(&format!("{path}/good")).await;
+        certificate = now.body["status"]["certificate"].as_str().map(str::to_owned);
+        if certificate.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let last = owner.get(&format!("{path}/good")).await.body;
+    let certificate = certificate.unwrap_or_else(|| panic!("{last}"));
+    let chain = base64::engine::general_purpose::STANDARD.decode(certificate).unwrap();
+    let certificate = Certificate { chain: String::from_utf8(chain).unwrap(), key: key.serialize_pem() };
+    let mut jane = w.connect(As { certificate: Some(certificate), ..As::default() }).await;
+    let who = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
+    let answer =
+        jane.send(Method::POST, &at(a, "/apis/authentication.k8s.io/v1/selfsubjectreviews"), Some(who)).await;
+    assert_eq!(answer.body["status"]["userInfo"]["username"], "jane", "{}", answer.body);
+    w.server.shutdown().await;
 }
 
 /// AS-57: making and deleting tenants leaves nothing in memory; a shutdown ends watches at once.

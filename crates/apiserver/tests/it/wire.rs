@@ -63,7 +63,7 @@ pub fn on_disk(folder: &Path) -> ServerConfig {
 
 impl Wire {
     pub async fn new() -> Self {
-        Self::with(memory(), |builder| builder).await
+        Self::with(memory(), Builder::without_controllers).await
     }
 
     pub async fn with(config: ServerConfig, more: impl FnOnce(Builder) -> Builder) -> Self {
@@ -74,7 +74,7 @@ impl Wire {
         let (leaf, key) = authority.client(&subject, Duration::from_secs(3600)).unwrap();
         let builder =
             Server::builder().config(config).advertise(address).system_authority(authority.to_pem());
-        let server = more(builder.without_controllers()).build().await.unwrap();
+        let server = more(builder).build().await.unwrap();
         let serving = server.clone();
         tokio::spawn(async move { serving.serve(listener).await });
         Self { server, address, system: Certificate { chain: leaf.to_pem(), key: key.to_pem() } }

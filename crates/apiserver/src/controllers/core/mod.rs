@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod aggregation;
+pub mod csr;
 pub mod definition;
 pub mod garbage;
 pub mod namespace;
