@@ -1,3 +1,5 @@
+//! Readers and the typed check, by case.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Discovery documents: forms, tags, what is listed.
+
 use serde_json::Value;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Protobuf against JSON: every message, there and back.
+
 use base64::Engine;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

@@ -1,3 +1,5 @@
+//! Tables as people read them.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! OpenAPI documents: what clients look for in them.
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;

@@ -1,3 +1,5 @@
+//! Computed defaults, by kind.
+
 use serde_json::{Value, json};
 
 use super::computed;

@@ -1,3 +1,5 @@
+//! The committed tables: they load, say where they come from, and hold what clients rely on.
+
 use serde_json::json;
 
 use super::*;
