@@ -36,6 +36,11 @@ impl<'a> Cycle<'a> {
         let mut now: Vec<Holder> = Vec::new();
         for holder in holders {
             // What it has, at the size that a replica has now; where that does not fit any more the old promise stays.
+            // A newcomer holds just what every copy has, which selection reserved.
+            if holder.shares.iter().all(|s| *s == 0) {
+                now.push(holder);
+                continue;
+            }
             let load = self.load_with(r, holder.member, &holder.shares);
             let settled = if load.total == holder.load.total {
                 Ok(())

@@ -79,8 +79,7 @@ fn golden(name: &str, text: &str) {
 
 #[test]
 fn placement_50_script_01_first_fit() {
-    let mut world = World::default();
-    world.seed = 1;
+    let mut world = World { seed: 1, ..World::default() };
     for h in 0..3 {
         world.join(host(&format!("h{h}"), 8, 2));
         for v in 0..3 {
