@@ -43,8 +43,16 @@ fn twins(kind: &str, input: &RuleInput<'_>) -> Result<(), ApiStatus> {
     if findings.is_empty() {
         return Ok(());
     }
-    let causes = findings.into_iter().map(|text| Cause::new("FieldValueInvalid", "", text)).collect();
+    let causes = findings.iter().map(|text| cause(text)).collect();
     Err(ApiStatus::invalid(&Gvk::new("skerry.dev", "v1alpha1", kind), name(new), causes))
+}
+
+/// The field that a message begins with becomes the cause's own, as clients show it.
+fn cause(text: &str) -> Cause {
+    match text.split_once(": ") {
+        Some((field, rest)) if !field.contains(' ') => Cause::new("FieldValueInvalid", field, rest),
+        _ => Cause::new("FieldValueInvalid", "", text),
+    }
 }
 
 /// A protected virtual cluster is not deleted (tenancy D1).
@@ -57,4 +65,21 @@ fn protected(input: &RuleInput<'_>) -> Result<(), ApiStatus> {
         return Err(ApiStatus::forbidden(subject, "spec.deletion.protect is true; set it to false first"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// TN-2: the message of a rule reaches the client as the table has it.
+    #[test]
+    fn tn2_causes_name_their_field() {
+        let named = cause("spec.deletion.deadline: 1s is below the minimum 1m");
+        assert_eq!(
+            (named.field.as_str(), named.message.as_str()),
+            ("spec.deletion.deadline", "1s is below the minimum 1m")
+        );
+        let whole = cause("spec.network.clusterDomain is immutable; create a new one");
+        assert_eq!(whole.field, "");
+    }
 }
