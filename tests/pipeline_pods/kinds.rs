@@ -45,6 +45,10 @@ async fn reconcile_sy87_claims() {
     );
 
     w.host.delete(&host, None).await;
+    // A real host protects it until no pod uses it; nobody plays that controller here.
+    if w.host.get(&host).await.is_some() {
+        w.host.merge(&host, json!({"metadata": {"finalizers": null}})).await;
+    }
     w.host.gone("host claim", &host).await;
     w.tenant.until("lost", &own, |c| c["status"]["phase"] == "Lost").await;
     tokio::time::sleep(Duration::from_secs(4)).await;
@@ -81,7 +85,7 @@ async fn reconcile_sy95_events() {
     w.end().await;
 }
 
-/// SY-83: slices of a Service without selector go down; one that names a machine's own address is refused.
+/// SY-83: slices of a Service without selector go down; one that names a denied address is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn reconcile_sy83_slices() {
     let w = World::new("slices", false).await;
@@ -100,7 +104,7 @@ async fn reconcile_sy83_slices() {
     };
     let slices = format!("{group}/{}/endpointslices", w.namespace);
     w.tenant.post(&slices, slice("db-1", "93.184.216.34")).await;
-    w.tenant.post(&slices, slice("db-2", "169.254.169.254")).await;
+    w.tenant.post(&slices, slice("db-2", "10.200.0.1")).await;
     let host = format!("{group}/{}/endpointslices", w.host_namespace().await);
     let found = w.host.until("slice", &format!("{host}/db-1"), |_| true).await;
     assert_eq!(found["endpoints"][0]["addresses"][0], "93.184.216.34");

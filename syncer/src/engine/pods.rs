@@ -48,7 +48,7 @@ pub(super) async fn renew(pass: &Pass, key: &Key) -> Next {
     if !matches!(pass.claim(key, &host), HostSide::Ours { deleting: false }) {
         return Ok(None);
     }
-    tokens::ensure(pass, key, &tenant, &host).await
+    tokens::ensure(pass, key, &tenant, &host, tokens::Made::Before).await
 }
 
 async fn absent(pass: &Pass, key: &Key, host: Option<HostObj>) -> Next {
@@ -226,7 +226,7 @@ async fn made(pass: &Pass, key: &Key, tenant: &TenantObj, desired: &HostObj, hos
     }
     pass.carried(key);
     pass.notes(Kind::Pod, tenant, PodTranslator.notes(tenant, &pass.facts)).await;
-    let next = tokens::ensure(pass, key, tenant, &host).await?;
+    let next = tokens::ensure(pass, key, tenant, &host, tokens::Made::Now).await?;
     status(pass, key, tenant, &host).await?;
     pass.settle(key, Some(tenant), Some(&host));
     Ok(next)
@@ -280,7 +280,7 @@ async fn carry_on(pass: &Pass, key: &Key, tenant: &TenantObj, mut host: HostObj)
     }
     let tenant = bind(pass, key, tenant, &host).await?;
     status(pass, key, &tenant, &host).await?;
-    let next = tokens::ensure(pass, key, &tenant, &host).await?;
+    let next = tokens::ensure(pass, key, &tenant, &host, tokens::Made::Before).await?;
     pass.carried(key);
     pass.settle(key, Some(&tenant), Some(&host));
     Ok(next)

@@ -33,8 +33,17 @@ pub(super) fn waiting(pass: &Pass, key: &Key) -> Option<Option<Duration>> {
     }
 }
 
+/// Whether a host pod was made in this very pass.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Made {
+    /// Just now: it has no Secret.
+    Now,
+    /// Before: its Secret may say when it is due.
+    Before,
+}
+
 /// Makes or renews the token Secret of a pod; gives the time until the next renewal.
-pub(super) async fn ensure(pass: &Pass, key: &Key, tenant: &TenantObj, host: &HostObj) -> Next {
+pub(super) async fn ensure(pass: &Pass, key: &Key, tenant: &TenantObj, host: &HostObj, made: Made) -> Next {
     let sources = token_sources(tenant, &pass.facts);
     if sources.is_empty() || tenant.deleting() {
         return Ok(None);
@@ -45,7 +54,7 @@ pub(super) async fn ensure(pass: &Pass, key: &Key, tenant: &TenantObj, host: &Ho
     let name = Mapping::token_secret(tenant.uid());
     let path = Kind::Secret.path(host.namespace(), name.as_str());
     let known = pass.entry(key).and_then(|e| e.tokens_due).is_some();
-    if !known && host.0.pointer("/spec/nodeName").is_some() {
+    if !known && made == Made::Before {
         // A pod of an earlier life: its Secret says when it is due.
         let found = pass.host().find(&path).await.map_err(StepError::Host)?;
         if let Some(left) = found.map(HostObj).and_then(|secret| left(&secret)) {
