@@ -1,5 +1,6 @@
 //! Generators and checks, run as `cargo xtask <command>`.
 
+mod bench;
 mod crds;
 mod schemas;
 mod upstream;
@@ -23,6 +24,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Prints the performance figures.
+    Bench(bench::Args),
     /// The upstream tier: its tools and its tests.
     #[command(subcommand)]
     Upstream(upstream::Upstream),
@@ -32,6 +35,7 @@ fn main() -> anyhow::Result<()> {
     match Args::parse().command {
         Command::Schemas(args) => schemas::run(&args),
         Command::Crds { check } => crds::run(check),
+        Command::Bench(args) => bench::run(&args),
         Command::Upstream(command) => upstream::run(&command),
     }
 }

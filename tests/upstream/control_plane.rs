@@ -1,0 +1,114 @@
+//! A real control plane on loopback: etcd and kube-apiserver, both ended with the value.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::kubectl::{Kubectl, tool};
+use crate::world::{eventually, port};
+
+const TOKEN: &str = "upstream-tier-administrator";
+
+/// The two processes and their folder.
+pub struct ControlPlane {
+    folder: tempfile::TempDir,
+    port: u16,
+    processes: Vec<Child>,
+}
+
+fn start(folder: &Path, name: &str, args: &[String]) -> Child {
+    let log = std::fs::File::create(folder.join(format!("{name}.log"))).expect("a log");
+    Command::new(tool(name))
+        .args(args)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("the log again"))
+        .stderr(log)
+        .spawn()
+        .unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+impl ControlPlane {
+    /// Starts both and waits until the server is ready.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (store, peer, port) = (port(), port(), port());
+        let etcd = [
+            "--data-dir=etcd".to_owned(),
+            format!("--listen-client-urls=http://127.0.0.1:{store}"),
+            format!("--advertise-client-urls=http://127.0.0.1:{store}"),
+            format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
+            format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer}"),
+            format!("--initial-cluster=default=http://127.0.0.1:{peer}"),
+        ];
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let write = |name: &str, body: &str| std::fs::write(folder.path().join(name), body).expect("write");
+        write("sa.key", &key.serialize_pem());
+        write("sa.pub", &key.public_key_pem());
+        write("tokens.csv", &format!("{TOKEN},administrator,administrator,system:masters\n"));
+        let server = [
+            format!("--etcd-servers=http://127.0.0.1:{store}"),
+            format!("--secure-port={port}"),
+            "--bind-address=127.0.0.1".to_owned(),
+            "--advertise-address=127.0.0.1".to_owned(),
+            "--cert-dir=certs".to_owned(),
+            "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
+            "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+            "--service-account-key-file=sa.pub".to_owned(),
+            "--service-account-signing-key-file=sa.key".to_owned(),
+            "--authorization-mode=Node,RBAC".to_owned(),
+            "--token-auth-file=tokens.csv".to_owned(),
+        ];
+        let processes =
+            vec![start(folder.path(), "etcd", &etcd), start(folder.path(), "kube-apiserver", &server)];
+        let this = Self { folder, port, processes };
+        eventually("a serving certificate", Duration::from_secs(60), || this.authority());
+        this.write_kubeconfig();
+        let kubectl = Kubectl::new("kubectl", this.kubeconfig());
+        eventually("a ready kube-apiserver", Duration::from_secs(90), || {
+            kubectl.run(&["get", "--raw", "/readyz"]).status.success().then_some(())
+        });
+        this
+    }
+
+    /// Certificates that it made itself: its own and the authority's.
+    fn authority(&self) -> Option<PathBuf> {
+        let path = self.folder.path().join("certs/apiserver.crt");
+        std::fs::metadata(&path).is_ok_and(|m| m.len() > 0).then_some(path)
+    }
+
+    fn write_kubeconfig(&self) {
+        let authority = self.folder.path().join("certs/apiserver.crt");
+        let bytes = std::fs::read(authority).expect("the certificate");
+        let file = serde_json::json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "real",
+            "clusters": [{"name": "real", "cluster": {
+                "server": format!("https://127.0.0.1:{}", self.port),
+                "certificate-authority-data": data_encoding::BASE64.encode(&bytes),
+            }}],
+            "users": [{"name": "administrator", "user": {"token": TOKEN}}],
+            "contexts": [{"name": "real", "context": {"cluster": "real", "user": "administrator"}}],
+        });
+        std::fs::write(self.kubeconfig(), file.to_string()).expect("write");
+    }
+
+    /// The processes.
+    #[allow(dead_code, reason = "only the benchmark asks for it")]
+    pub fn pids(&self) -> Vec<u32> {
+        self.processes.iter().map(Child::id).collect()
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("kubeconfig")
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        for process in self.processes.iter_mut().rev() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The inventory: simulated host, virtual clusters, and a real kube-apiserver that joins.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::Outcome;
+use crate::control_plane::ControlPlane;
+use crate::world::{World, eventually, text};
+
+const INVENTORY: &str = "skerry-inventory";
+
+fn condition<'a>(profile: &'a Value, kind: &str) -> &'a Value {
+    let list = profile["status"]["conditions"].as_array();
+    list.into_iter().flatten().find(|c| c["type"] == kind).map_or(&Value::Null, |c| &c["status"])
+}
+
+/// Host and tenant are members (I2).
+pub fn profiles(world: &mut World) -> Outcome {
+    let hub = world.hub();
+    world.cluster("kubectl", "listed");
+    let get = |name: &str| hub.json(&["get", "clusterprofile", name, "-n", INVENTORY]);
+    let host = get("skerry.sim-0");
+    assert_eq!(host["metadata"]["labels"]["skerry.dev/simulated"], "true", "{host}");
+    eventually("the control plane of the tenant is healthy", Duration::from_secs(60), || {
+        (condition(&get("skerry.listed.listed"), "ControlPlaneHealthy") == "True").then_some(())
+    });
+    let list = world.ok(&["fleet", "list"]);
+    assert!(list.contains("skerry.sim-0") && list.contains("skerry.listed.listed"), "{list}");
+    Outcome::Passed
+}
+
+/// A real cluster joins, is healthy, is cordoned, leaves (I15, I16, I44 as far as no workload is on it).
+pub fn joins(world: &mut World) -> Outcome {
+    let real = ControlPlane::start();
+    let file = real.kubeconfig();
+    world.ok(&["fleet", "join", "harbour", "--member-kubeconfig", file.to_str().expect("an ordinary path")]);
+    let hub = world.hub();
+    let profile = || hub.json(&["get", "clusterprofile", "skerry.harbour", "-n", INVENTORY]);
+    eventually("the member is healthy", Duration::from_secs(90), || {
+        let profile = profile();
+        let healthy = condition(&profile, "Joined") == "True"
+            && condition(&profile, "ControlPlaneHealthy") == "True"
+            && profile["status"]["version"]["kubernetes"] == "v1.36.3";
+        healthy.then_some(())
+    });
+    world.ok(&["fleet", "cordon", "harbour"]);
+    let report = hub.json(&["get", "clusterreport", "skerry.harbour", "-n", INVENTORY]);
+    assert_eq!(report["spec"]["unschedulable"], true, "{report}");
+    world.ok(&["fleet", "leave", "harbour", "--timeout", "60s"]);
+    let gone = hub.run(&["get", "clusterprofile", "skerry.harbour", "-n", INVENTORY]);
+    assert!(text(&gone.stderr).contains("NotFound"), "{}", text(&gone.stderr));
+    Outcome::Passed
+}

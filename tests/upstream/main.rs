@@ -1,0 +1,85 @@
+//! Skerry among the real parts of Kubernetes: `skerry up` under real kubectl of two minors, published applications and
+//! definitions, and a real kube-apiserver as a member. `cargo xtask upstream build` makes the tools, `cargo xtask
+//! upstream test` runs this; without SKERRY_UPSTREAM=1 every case is skipped by name.
+//!
+//! A program of its own instead of the usual harness: one `skerry up` serves the cases, in the order below.
+
+mod apps;
+mod control_plane;
+mod fleet;
+mod kubectl;
+mod standalone;
+mod verbs;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use world::World;
+
+/// How a case ended, when it did not fail.
+pub enum Outcome {
+    /// It ran.
+    Passed,
+    /// It could not run, and why.
+    Skipped(String),
+}
+
+type Case = fn(&mut World) -> Outcome;
+
+/// Cases and their names.
+const CASES: &[(&str, Case)] = &[
+    ("tn73_a_deployment_rolls_out", standalone::rolls_out),
+    ("tn73_a_second_start_is_refused", standalone::second_start),
+    ("tn73_nothing_acknowledged_is_lost", standalone::killed),
+    ("tn73_a_deleted_cluster_is_gone", standalone::deleted),
+    ("verbs_of_kubectl_1_36", verbs::newest),
+    ("verbs_of_kubectl_1_33", verbs::older),
+    ("app_guestbook", apps::guestbook),
+    ("app_online_boutique", apps::online_boutique),
+    ("crds_become_established", apps::definitions),
+    ("i2_members_have_profiles", fleet::profiles),
+    ("i15_a_real_cluster_joins", fleet::joins),
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let filters: Vec<&String> = args.iter().filter(|a| !a.starts_with('-')).collect();
+    let chosen = |name: &str| filters.is_empty() || filters.iter().any(|f| name.contains(f.as_str()));
+    if args.iter().any(|a| a == "--list") {
+        CASES.iter().filter(|(name, _)| chosen(name)).for_each(|(name, _)| println!("{name}: test"));
+        return ExitCode::SUCCESS;
+    }
+    let cases: Vec<_> = CASES.iter().filter(|(name, _)| chosen(name)).collect();
+    if std::env::var_os("SKERRY_UPSTREAM").is_none_or(|v| v != "1") {
+        for (name, _) in cases {
+            println!("skipped: {name}: SKERRY_UPSTREAM is not set");
+        }
+        return ExitCode::SUCCESS;
+    }
+    if cases.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    let mut world = World::start();
+    let mut failed = Vec::new();
+    for (name, case) in &cases {
+        let started = Instant::now();
+        let ended = catch_unwind(AssertUnwindSafe(|| case(&mut world)));
+        let seconds = started.elapsed().as_secs_f64();
+        match ended {
+            Ok(Outcome::Passed) => println!("ok: {name} ({seconds:.1} s)"),
+            Ok(Outcome::Skipped(why)) => println!("skipped: {name}: {why}"),
+            Err(_) => {
+                println!("FAILED: {name} ({seconds:.1} s)");
+                failed.push(*name);
+            }
+        }
+    }
+    println!("{} cases, {} failed {failed:?}", cases.len(), failed.len());
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    println!("what skerry said:\n{}", world.log());
+    ExitCode::FAILURE
+}

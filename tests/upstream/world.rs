@@ -1,0 +1,166 @@
+//! A `skerry up` with a folder, ports and a home of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::kubectl::Kubectl;
+
+/// How long a start may take on a busy machine.
+const START: Duration = Duration::from_secs(120);
+
+/// The running program.
+pub struct World {
+    folder: tempfile::TempDir,
+    listen: u16,
+    metrics: u16,
+    process: Child,
+}
+
+/// A port that was free a moment ago.
+pub fn port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its number").port()
+}
+
+/// The text of an output.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Looks until there is an answer.
+#[track_caller]
+pub fn eventually<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < limit, "not within {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+impl World {
+    /// Starts on an empty directory.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (listen, metrics) = (port(), port());
+        let process = spawn(folder.path(), listen, metrics);
+        let world = Self { folder, listen, metrics, process };
+        world.wait_ready();
+        world
+    }
+
+    /// Ends the process as a power cut would.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("kill");
+        self.process.wait().expect("wait");
+    }
+
+    /// Starts it again on what is kept.
+    pub fn restart(&mut self) {
+        self.process = spawn(self.folder.path(), self.listen, self.metrics);
+        self.wait_ready();
+    }
+
+    fn wait_ready(&self) {
+        eventually("the ready line", START, || self.log().contains("ready in ").then_some(()));
+    }
+
+    /// What it printed since its start.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// A file of the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The process.
+    #[allow(dead_code, reason = "only the benchmark asks for it")]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The hub's URL.
+    pub fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.listen)
+    }
+
+    /// A command of the binary, on this hub.
+    pub fn skerry(&self, args: &[&str]) -> Output {
+        skerry(self.folder.path()).args(args).output().expect("skerry")
+    }
+
+    /// The same, which must succeed; answers its output.
+    #[track_caller]
+    pub fn ok(&self, args: &[&str]) -> String {
+        let out = self.skerry(args);
+        assert!(out.status.success(), "skerry {args:?}: {}{}", text(&out.stdout), text(&out.stderr));
+        text(&out.stdout)
+    }
+
+    /// A second process on the same directory.
+    pub fn second_start(&self) -> Output {
+        let other = [port(), port()].map(|p| format!("127.0.0.1:{p}"));
+        let data = self.path("data");
+        let data = data.to_str().expect("an ordinary path");
+        self.skerry(&[
+            "up",
+            "--data-dir",
+            data,
+            "--listen",
+            &other[0],
+            "--metrics",
+            &other[1],
+            "--write-kubeconfig=false",
+        ])
+    }
+
+    /// kubectl as administrator of the hub.
+    pub fn hub(&self) -> Kubectl {
+        Kubectl::new("kubectl", self.path("data/kubeconfig"))
+    }
+
+    /// A new virtual cluster in a namespace of its own, and kubectl as its owner.
+    #[track_caller]
+    pub fn cluster(&self, program: &str, name: &str) -> Kubectl {
+        let hub = self.hub();
+        hub.ok(&["create", "namespace", name]);
+        self.ok(&["create", name, "-n", name, "--connect=false", "-q"]);
+        let path = self.path(&format!("{name}.kubeconfig"));
+        std::fs::write(&path, self.ok(&["kubeconfig", name, "-n", name])).expect("write a kubeconfig");
+        Kubectl::new(program, path)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn skerry(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_skerry"));
+    command
+        .env("KUBECONFIG", folder.join("data/kubeconfig"))
+        .env("HOME", folder)
+        .env_remove("XDG_DATA_HOME")
+        .stdin(Stdio::null());
+    command
+}
+
+fn spawn(folder: &Path, listen: u16, metrics: u16) -> Child {
+    let log = std::fs::File::create(folder.join("log")).expect("a log");
+    skerry(folder)
+        .args(["up", "--write-kubeconfig=false", "--listen", &format!("127.0.0.1:{listen}")])
+        .args(["--metrics", &format!("127.0.0.1:{metrics}"), "--data-dir"])
+        .arg(folder.join("data"))
+        .stdout(log.try_clone().expect("the log again"))
+        .stderr(log)
+        .spawn()
+        .expect("start skerry")
+}
