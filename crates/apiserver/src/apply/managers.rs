@@ -84,7 +84,7 @@ pub(super) struct Entry {
 /// Reads entries that this server wrote itself. What is none is dropped.
 pub(super) fn trusted(list: Value) -> Vec<Entry> {
     let Value::Array(items) = list else { return Vec::new() };
-    items.into_iter().filter_map(|item| read(item, |fields| fields_as_they_are(fields))).collect()
+    items.into_iter().filter_map(|item| read(item, fields_as_they_are)).collect()
 }
 
 /// Reads entries that a client wrote; `None` when any of them is malformed.
