@@ -25,7 +25,7 @@ fn start(folder: &Path, name: &str, args: &[String]) -> Child {
         .stdout(log.try_clone().expect("the log again"))
         .stderr(log)
         .spawn()
-        .unwrap_or_else(|e| panic!("{name}: {e}"))
+        .expect("start a tool")
 }
 
 impl ControlPlane {
