@@ -6,7 +6,7 @@ use skerry_placement::{Pick, Plan, RequestId, Step, binding_label};
 
 use super::raw::{self, text};
 use super::world::{Placed, World};
-use crate::context::Context;
+use crate::placement::Site;
 
 const GROUP: &str = "/apis/skerry.dev/v1alpha1";
 const MANAGER: &str = "skerry-placement";
@@ -24,7 +24,7 @@ fn path(namespace: &str, name: &str) -> String {
 }
 
 /// Writes what changed.
-pub async fn commit(context: &Context, world: &World, plan: &Plan) -> Result<(), kube::Error> {
+pub async fn commit(site: &Site<'_>, world: &World, plan: &Plan) -> Result<(), kube::Error> {
     let changes = plan.decisions.iter().any(|d| !d.is_empty());
     let orphans: Vec<&Value> = world
         .bindings
@@ -35,9 +35,9 @@ pub async fn commit(context: &Context, world: &World, plan: &Plan) -> Result<(),
     if !changes && orphans.is_empty() {
         return Ok(());
     }
-    let generation = next_generation(context, world, plan).await?;
+    let generation = next_generation(site, world, plan).await?;
     for binding in orphans {
-        drain(context, binding, "PlacementDeleted", generation).await?;
+        drain(site, binding, "PlacementDeleted", generation).await?;
     }
     for decision in &plan.decisions {
         let Some(placement) = world.placements.iter().find(|p| *p.uid == *decision.request.0) else {
@@ -45,7 +45,7 @@ pub async fn commit(context: &Context, world: &World, plan: &Plan) -> Result<(),
         };
         for pick in &decision.picks {
             if pick.step != Step::Keep {
-                bind(context, world, placement, pick, generation).await?;
+                bind(site, world, placement, pick, generation).await?;
             }
         }
         for drop in &decision.drops {
@@ -53,7 +53,7 @@ pub async fn commit(context: &Context, world: &World, plan: &Plan) -> Result<(),
                 .bindings_of(&placement.uid)
                 .find(|b| text(b, &["spec", "member", "id"]) == &*drop.member.0);
             if let Some(binding) = held {
-                drain(context, binding, &format!("{:?}", drop.cause), generation).await?;
+                drain(site, binding, &format!("{:?}", drop.cause), generation).await?;
             }
         }
     }
@@ -61,29 +61,29 @@ pub async fn commit(context: &Context, world: &World, plan: &Plan) -> Result<(),
 }
 
 /// The next generation, taken by compare-and-swap: two leaders cannot both have it.
-async fn next_generation(context: &Context, world: &World, plan: &Plan) -> Result<i64, kube::Error> {
+async fn next_generation(site: &Site<'_>, world: &World, plan: &Plan) -> Result<i64, kube::Error> {
     let collection = format!("/api/v1/namespaces/{}/configmaps", world.inventory);
     let path = format!("{collection}/{PLAN}");
     let digest = plan.digest.to_string();
-    match raw::get(&context.hub, &path).await? {
+    match raw::get(&site.hub, &path).await? {
         Some(mut map) => {
             let next = text(&map, &["data", "generation"]).parse::<i64>().unwrap_or(0) + 1;
             map["data"] =
                 json!({"generation": next.to_string(), "plan": digest, "input": plan.input.to_string()});
-            raw::replace(&context.hub, &path, &map).await?;
+            raw::replace(&site.hub, &path, &map).await?;
             Ok(next)
         }
         None => {
             let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": PLAN},
                 "data": {"generation": "1", "plan": digest, "input": plan.input.to_string()}});
-            raw::create(&context.hub, &collection, &map).await?;
+            raw::create(&site.hub, &collection, &map).await?;
             Ok(1)
         }
     }
 }
 
 async fn bind(
-    context: &Context,
+    site: &Site<'_>,
     world: &World,
     placement: &Placed,
     pick: &Pick,
@@ -114,17 +114,17 @@ async fn bind(
             "score": {"total": pick.score.total, "rank": pick.score.rank, "of": pick.score.of},
         },
     });
-    raw::apply(&context.hub, &path(namespace, &name), MANAGER, true, &body).await.map(drop)
+    raw::apply(&site.hub, &path(namespace, &name), MANAGER, true, &body).await.map(drop)
 }
 
-async fn drain(context: &Context, binding: &Value, cause: &str, generation: i64) -> Result<(), kube::Error> {
+async fn drain(site: &Site<'_>, binding: &Value, cause: &str, generation: i64) -> Result<(), kube::Error> {
     if text(binding, &["spec", "state"]) == "Draining" {
         return Ok(());
     }
     let path = path(text(binding, &["metadata", "namespace"]), text(binding, &["metadata", "name"]));
     let body = json!({"metadata": {"resourceVersion": binding["metadata"]["resourceVersion"]},
                       "spec": {"state": "Draining", "cause": cause, "planGeneration": generation}});
-    match raw::merge(&context.hub, &path, &body).await {
+    match raw::merge(&site.hub, &path, &body).await {
         // Somebody was faster: the next cycle decides anew.
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
         other => other.map(drop),

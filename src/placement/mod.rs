@@ -6,11 +6,13 @@
 //! A cycle takes no hint from what woke it: it reads the world and does the same work each time. What it decides is the
 //! engine's (`skerry-placement`), which this stage only feeds and obeys.
 
+mod accepted;
 mod commit;
 mod output;
 pub mod raw;
 mod request;
 mod resolve;
+mod site;
 mod status;
 mod wake;
 mod world;
@@ -22,7 +24,8 @@ use jiff::Timestamp;
 use skerry_placement::{Config, Explanation, Input, Plan, RequestId};
 use skerry_telemetry::Shutdown;
 
-pub use resolve::{Resolved, SourceError, resolve};
+pub use resolve::{Resolved, SourceError};
+pub use site::{Members, Site};
 pub use status::{condition, write_part};
 pub use world::{Placed, World};
 
@@ -36,11 +39,20 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// Seed of the tie-break.
 const SEED: u64 = 0x5c4e_1123;
 
-/// What the driver remembers between cycles: the last plan, and the last accepted form of each Placement.
-#[derive(Default)]
-pub struct Driver {
+/// Plans and commits; between cycles it remembers the last plan and the last request of each Placement.
+pub struct Planner {
     plan: Plan,
-    accepted: BTreeMap<String, skerry_placement::Request>,
+    requests: BTreeMap<String, skerry_placement::Request>,
+    sources: wake::Sources,
+    wake: wake::Wake,
+}
+
+impl Default for Planner {
+    fn default() -> Self {
+        let wake = wake::Wake::default();
+        let sources = wake::Sources::new(wake.clone());
+        Self { plan: Plan::default(), requests: BTreeMap::new(), sources, wake }
+    }
 }
 
 /// A cycle did not get through.
@@ -59,12 +71,12 @@ pub enum CycleError {
 
 /// Plans until the end.
 pub async fn run(context: &Context, shutdown: &Shutdown) {
-    let wake = wake::Wake::default();
-    let mut driver = Driver::default();
-    let mut sources = wake::Sources::new(wake.clone());
+    let site = Site::of(context);
+    let mut planner = Planner::default();
+    let wake = planner.wake.clone();
     let plans = async {
         loop {
-            if let Err(failed) = cycle(context, &mut driver, &mut sources).await {
+            if let Err(failed) = planner.cycle(&site).await {
                 tracing::warn!(error = %crate::manager::chain(&failed), "a placement cycle failed");
             }
             tokio::select! {
@@ -80,53 +92,88 @@ pub async fn run(context: &Context, shutdown: &Shutdown) {
     }
 }
 
-async fn cycle(
-    context: &Context,
-    driver: &mut Driver,
-    sources: &mut wake::Sources,
-) -> Result<(), CycleError> {
-    let world = World::read(context).await.map_err(CycleError::Read)?;
-    let mut requests = Vec::new();
-    let mut verdicts = BTreeMap::new();
-    for placement in &world.placements {
-        let resolved = match request::check(placement) {
-            Ok(()) => resolve(context, placement).await,
-            Err(invalid) => Err(invalid),
-        };
-        match resolved {
-            Ok(resolved) => {
-                sources.follow(&resolved);
-                let request = request::of(placement, &resolved, &world);
-                driver.accepted.insert(placement.uid.clone(), request.clone());
-                requests.push(request);
-                verdicts.insert(placement.uid.clone(), Ok(resolved));
-            }
-            Err(error) => {
-                // The last accepted form stays in force: what was delivered stays where it is.
-                requests.extend(driver.accepted.get(&placement.uid).cloned());
-                verdicts.insert(placement.uid.clone(), Err(error));
-            }
+/// What a Placement carries, if its spec can be taken as it is.
+async fn judge(site: &Site<'_>, placement: &Placed) -> Result<Resolved, SourceError> {
+    request::check(placement)?;
+    resolve::resolve(site, placement).await
+}
+
+/// The Placement as it is in force: its own spec, or the last accepted one while its own is refused.
+pub async fn in_force(
+    site: &Site<'_>,
+    world: &World,
+    placement: &Placed,
+) -> Result<(Placed, Resolved), SourceError> {
+    match judge(site, placement).await {
+        Ok(resolved) => Ok((placement.clone(), resolved)),
+        Err(error) => {
+            let Some(before) = placement.with_spec(world.accepted.get(&placement.uid)) else {
+                return Err(error);
+            };
+            judge(site, &before).await.map(|resolved| (before, resolved))
         }
     }
-    let fleet = fleet(context).await?;
-    let config = Config::default();
-    let input = input(&world, &config, &fleet, requests);
-    let plan = skerry_placement::plan(&input, &driver.plan);
-    let violations = skerry_placement::check(&input, &driver.plan, &plan);
-    if let Some(first) = violations.first() {
-        return Err(CycleError::Rejected(format!("{first:?}")));
+}
+
+impl Planner {
+    /// One cycle: reads, plans, checks, commits.
+    pub async fn cycle(&mut self, site: &Site<'_>) -> Result<(), CycleError> {
+        let world = World::read(site).await.map_err(CycleError::Read)?;
+        let mut requests = Vec::new();
+        let mut verdicts = BTreeMap::new();
+        for placement in &world.placements {
+            let judged = judge(site, placement).await;
+            let request = match &judged {
+                Ok(resolved) => {
+                    accepted::keep(site, &world, placement).await.map_err(CycleError::Write)?;
+                    Some(request::of(placement, resolved, &world))
+                }
+                Err(_) => self.before(site, &world, placement).await,
+            };
+            if let Ok(resolved) = &judged {
+                self.sources.follow(resolved);
+            }
+            if let Some(request) = request {
+                self.requests.insert(placement.uid.clone(), request.clone());
+                requests.push(request);
+            }
+            verdicts.insert(placement.uid.clone(), judged);
+        }
+        let fleet = fleet(site).await?;
+        let config = Config::default();
+        let input = input(&world, &config, &fleet, requests);
+        let plan = skerry_placement::plan(&input, &self.plan);
+        let violations = skerry_placement::check(&input, &self.plan, &plan);
+        if let Some(first) = violations.first() {
+            return Err(CycleError::Rejected(format!("{first:?}")));
+        }
+        commit::commit(site, &world, &plan).await.map_err(CycleError::Write)?;
+        output::write(site, &world, &plan).await.map_err(CycleError::Write)?;
+        status::write(site, &world, &plan, &verdicts).await.map_err(CycleError::Write)?;
+        accepted::forget(site, &world).await.map_err(CycleError::Write)?;
+        self.plan = plan;
+        self.requests.retain(|uid, _| world.placements.iter().any(|p| p.uid == *uid));
+        Ok(())
     }
-    commit::commit(context, &world, &plan).await.map_err(CycleError::Write)?;
-    output::write(context, &world, &plan).await.map_err(CycleError::Write)?;
-    status::write(context, &world, &plan, &verdicts).await.map_err(CycleError::Write)?;
-    driver.plan = plan;
-    driver.accepted.retain(|uid, _| world.placements.iter().any(|p| p.uid == *uid));
-    Ok(())
+
+    /// What a Placement asked for before its spec was refused: what was delivered stays where it is.
+    async fn before(
+        &self,
+        site: &Site<'_>,
+        world: &World,
+        placement: &Placed,
+    ) -> Option<skerry_placement::Request> {
+        if let Some(known) = self.requests.get(&placement.uid) {
+            return Some(known.clone());
+        }
+        let (before, resolved) = in_force(site, world, placement).await.ok()?;
+        Some(request::of(&before, &resolved, world))
+    }
 }
 
 /// The inventory as the engine takes it.
-async fn fleet(context: &Context) -> Result<skerry_placement::Snapshot, CycleError> {
-    let read = snapshot::read(&context.hub, &context.settings.inventory, &context.inventory);
+async fn fleet(site: &Site<'_>) -> Result<skerry_placement::Snapshot, CycleError> {
+    let read = snapshot::read(&site.hub, site.settings, site.figures);
     read.await.map_err(CycleError::Read)
 }
 
@@ -152,23 +199,23 @@ fn input<'a>(
 
 /// Why each member was taken or passed over for one Placement, from the world as it is now (placement Y1).
 pub async fn explain(
-    context: &Context,
+    site: &Site<'_>,
     namespace: &str,
     name: &str,
 ) -> Result<Option<Explanation>, CycleError> {
-    let world = World::read(context).await.map_err(CycleError::Read)?;
+    let world = World::read(site).await.map_err(CycleError::Read)?;
     let mut requests = Vec::new();
     let mut wanted = None;
     for placement in &world.placements {
-        if let Ok(resolved) = resolve(context, placement).await {
-            requests.push(request::of(placement, &resolved, &world));
+        if let Ok((placement, resolved)) = in_force(site, &world, placement).await {
+            requests.push(request::of(&placement, &resolved, &world));
         }
         if placement.namespace == namespace && placement.name == name {
             wanted = Some(RequestId::from(placement.uid.as_str()));
         }
     }
     let Some(wanted) = wanted else { return Ok(None) };
-    let fleet = fleet(context).await?;
+    let fleet = fleet(site).await?;
     let config = Config::default();
     let input = input(&world, &config, &fleet, requests);
     let plan = skerry_placement::plan(&input, &Plan::default());

@@ -7,20 +7,20 @@ use skerry_placement::Plan;
 
 use super::raw::{self, items, text};
 use super::world::{Placed, World};
-use crate::context::Context;
+use crate::placement::Site;
 
 const ROOT: &str = "/apis/multicluster.x-k8s.io/v1alpha1";
 const SLICE: usize = 100;
 const KEY: &str = "multicluster.x-k8s.io/decision-key";
 
 /// Writes the slices of every Placement that was decided.
-pub async fn write(context: &Context, world: &World, plan: &Plan) -> Result<(), kube::Error> {
-    let all = raw::list_if_served(&context.hub, &format!("{ROOT}/placementdecisions")).await?;
+pub async fn write(site: &Site<'_>, world: &World, plan: &Plan) -> Result<(), kube::Error> {
+    let all = raw::list_if_served(&site.hub, &format!("{ROOT}/placementdecisions")).await?;
     for placement in &world.placements {
         let Some(wanted) = wanted(world, plan, placement) else { continue };
         let mine: Vec<&Value> =
             all.iter().filter(|d| text(d, &["metadata", "labels", KEY]) == placement.uid).collect();
-        one(context, world, placement, &wanted, &mine, plan.generation).await?;
+        one(site, world, placement, &wanted, &mine, plan.generation).await?;
     }
     Ok(())
 }
@@ -46,7 +46,8 @@ fn wanted(world: &World, plan: &Plan, placement: &Placed) -> Option<BTreeMap<Str
         }
     }
     for pick in decision.iter().flat_map(|d| &d.picks) {
-        if let Some(name) = name_of(&pick.member.0) {
+        // A bound member keeps what its binding says: ranks drift, reasons must not.
+        if let Some(name) = name_of(&pick.member.0).filter(|name| !out.contains_key(name)) {
             out.insert(name, format!("chosen: rank {} of {}", pick.score.rank, pick.score.of));
         }
     }
@@ -61,8 +62,33 @@ fn names(slice: &Value) -> BTreeSet<String> {
     items(slice, &["decisions"]).iter().map(|d| text(d, &["clusterProfileRef", "name"]).to_owned()).collect()
 }
 
+/// Members by slice: each stays where it was, newcomers fill holes first, slice 0 is always there (O2).
+fn cut(
+    before: BTreeMap<usize, BTreeSet<String>>,
+    wanted: &BTreeSet<String>,
+) -> BTreeMap<usize, BTreeSet<String>> {
+    let mut listed: BTreeSet<String> = BTreeSet::new();
+    let mut slices = BTreeMap::from([(0, BTreeSet::new())]);
+    for (i, members) in before {
+        // A foreign edit may have listed one twice: the first slice keeps it.
+        let kept: BTreeSet<String> = members
+            .into_iter()
+            .filter(|m| wanted.contains(m) && listed.insert(m.clone()))
+            .take(SLICE)
+            .collect();
+        slices.insert(i, kept);
+    }
+    let listed: BTreeSet<String> = slices.values().flatten().cloned().collect();
+    for name in wanted.difference(&listed) {
+        let free = slices.iter().find(|(_, members)| members.len() < SLICE).map(|(i, _)| *i);
+        let i = free.unwrap_or_else(|| slices.keys().next_back().map_or(0, |last| last + 1));
+        slices.entry(i).or_default().insert(name.clone());
+    }
+    slices
+}
+
 async fn one(
-    context: &Context,
+    site: &Site<'_>,
     world: &World,
     placement: &Placed,
     wanted: &BTreeMap<String, String>,
@@ -77,45 +103,20 @@ async fn one(
     let index = |slice: &Value| {
         text(slice, &["metadata", "name"]).rsplit('-').next().and_then(|n| n.parse::<usize>().ok())
     };
-    let mut slices: BTreeMap<usize, BTreeSet<String>> = BTreeMap::from([(0, BTreeSet::new())]);
-    for slice in live {
-        if let Some(i) = index(slice) {
-            slices.insert(i, names(slice).into_iter().filter(|n| wanted.contains_key(n)).collect());
-        }
-    }
-    let listed: BTreeSet<String> = slices.values().flatten().cloned().collect();
-    for name in wanted.keys().filter(|n| !listed.contains(*n)) {
-        let free = slices.iter().find(|(_, members)| members.len() < SLICE).map(|(i, _)| *i);
-        let i = free.unwrap_or_else(|| slices.keys().next_back().map_or(0, |last| last + 1));
-        slices.entry(i).or_default().insert(name.clone());
-    }
+    let before = live.iter().filter_map(|slice| Some((index(slice)?, names(slice)))).collect();
+    let slices = cut(before, &wanted.keys().cloned().collect());
     for (i, members) in &slices {
         let name = format!("{prefix}-{i}");
         let path = format!("{ROOT}/namespaces/{namespace}/placementdecisions/{name}");
         let known = live.iter().find(|d| text(d, &["metadata", "name"]) == name);
         if members.is_empty() && *i != 0 {
             if let Some(known) = known {
-                raw::delete(&context.hub, &path, text(known, &["metadata", "uid"])).await?;
+                raw::delete(&site.hub, &path, text(known, &["metadata", "uid"])).await?;
             }
             continue;
         }
-        let before = |member: &str| {
-            let decisions = known.map(|k| items(k, &["decisions"])).unwrap_or_default();
-            decisions
-                .iter()
-                .find(|d| text(d, &["clusterProfileRef", "name"]) == member)
-                .map(|d| text(d, &["reason"]).to_owned())
-        };
-        let decisions: Vec<Value> = members
-            .iter()
-            .map(|m| {
-                entry(
-                    &world.inventory,
-                    m,
-                    &before(m).unwrap_or_else(|| wanted.get(m).cloned().unwrap_or_default()),
-                )
-            })
-            .collect();
+        let reason = |m: &str| wanted.get(m).map(String::as_str).unwrap_or_default();
+        let decisions: Vec<Value> = members.iter().map(|m| entry(&world.inventory, m, reason(m))).collect();
         if known.is_some_and(|k| items(k, &["decisions"]) == decisions) {
             continue;
         }
@@ -132,7 +133,51 @@ async fn one(
                                      "uid": placement.uid, "controller": true}]},
             "decisions": decisions, "schedulerName": "skerry",
         });
-        raw::apply(&context.hub, &path, "skerry-placement", true, &body).await?;
+        raw::apply(&site.hub, &path, "skerry-placement", true, &body).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(range: std::ops::Range<usize>) -> BTreeSet<String> {
+        range.map(|i| format!("m-{i:03}")).collect()
+    }
+
+    fn changed(a: &BTreeMap<usize, BTreeSet<String>>, b: &BTreeMap<usize, BTreeSet<String>>) -> Vec<usize> {
+        b.iter().filter(|(i, m)| a.get(i) != Some(m)).map(|(i, _)| *i).collect()
+    }
+
+    /// I28, placement 92: three slices for 250 members, one changes per change, a member never moves.
+    #[test]
+    fn i28_a_member_never_moves_between_slices() {
+        assert_eq!(cut(BTreeMap::new(), &BTreeSet::new()), BTreeMap::from([(0, BTreeSet::new())]));
+        let all = members(0..250);
+        let first = cut(BTreeMap::new(), &all);
+        assert_eq!(first.values().map(BTreeSet::len).collect::<Vec<_>>(), [100, 100, 50]);
+        assert_eq!(cut(first.clone(), &all), first, "the same again");
+
+        let mut fewer = all.clone();
+        fewer.remove("m-120");
+        let second = cut(first.clone(), &fewer);
+        assert_eq!(changed(&first, &second), [1]);
+
+        let mut other = fewer.clone();
+        other.insert("zz".to_owned());
+        let third = cut(second.clone(), &other);
+        assert_eq!(changed(&second, &third), [1], "a newcomer fills the hole");
+        for (i, before) in &second {
+            assert!(before.is_subset(&third[i]), "slice {i}");
+        }
+    }
+
+    /// I29: a member listed twice by a foreign edit stands once afterwards.
+    #[test]
+    fn i29_a_double_entry_is_taken_out() {
+        let twice = BTreeMap::from([(0, members(0..2)), (1, members(1..3))]);
+        let out = cut(twice, &members(0..3));
+        assert_eq!(out, BTreeMap::from([(0, members(0..2)), (1, members(2..3))]));
+    }
 }

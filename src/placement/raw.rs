@@ -158,3 +158,30 @@ pub async fn served(client: &Client, group: &str, kind: &str) -> Result<Option<S
     }
     Ok(None)
 }
+
+/// Every kind that can be listed and deleted, one version each.
+pub async fn everything(client: &Client) -> Result<Vec<Served>, kube::Error> {
+    let mut versions = vec!["v1".to_owned()];
+    let groups = get(client, "/apis").await?.unwrap_or_default();
+    versions.extend(
+        items(&groups, &["groups"]).iter().map(|g| text(g, &["preferredVersion", "groupVersion"]).to_owned()),
+    );
+    let mut out = Vec::new();
+    for version in versions {
+        let root = if version.contains('/') { "/apis" } else { "/api" };
+        // A group whose server is away is left out: its objects cannot be named either.
+        let Ok(Some(rows)) = get(client, &format!("{root}/{version}")).await else { continue };
+        for row in items(&rows, &["resources"]) {
+            let can = |verb: &str| items(row, &["verbs"]).iter().any(|v| v.as_str() == Some(verb));
+            if can("list") && can("delete") && !text(row, &["name"]).contains('/') {
+                out.push(Served {
+                    api_version: version.clone(),
+                    kind: text(row, &["kind"]).to_owned(),
+                    plural: text(row, &["name"]).to_owned(),
+                    namespaced: row.get("namespaced") == Some(&Value::Bool(true)),
+                });
+            }
+        }
+    }
+    Ok(out)
+}

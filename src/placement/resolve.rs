@@ -8,7 +8,7 @@ use skerry_placement::{PodNeed, Resources};
 
 use super::raw::{self, Served, items, text};
 use super::world::Placed;
-use crate::context::Context;
+use crate::placement::Site;
 
 /// Kinds that act nowhere by themselves: they may come from any namespace.
 const PASSIVE: [(&str, &str); 10] = [
@@ -88,7 +88,7 @@ pub struct Resolved {
 }
 
 /// Reads the selected objects.
-pub async fn resolve(context: &Context, placement: &Placed) -> Result<Resolved, SourceError> {
+pub async fn resolve(site: &Site<'_>, placement: &Placed) -> Result<Resolved, SourceError> {
     let workload = &placement.spec()["workload"];
     let namespace = match text(workload, &["source", "namespace"]) {
         "" if placement.namespace.is_empty() => {
@@ -108,7 +108,7 @@ pub async fn resolve(context: &Context, placement: &Placed) -> Result<Resolved, 
             "spec.workload.source.namespace: must be the Placement's own".into(),
         ));
     }
-    let (client, source) = client_of(context, placement, cluster).await?;
+    let (client, source) = client_of(site, placement, cluster).await?;
     let template = is_template(&client, &namespace).await?;
     let mut objects: Vec<Value> = Vec::new();
     let mut follow = Vec::new();
@@ -158,12 +158,12 @@ fn identity(object: &Value) -> (String, String, String) {
 }
 
 async fn client_of(
-    context: &Context,
+    site: &Site<'_>,
     placement: &Placed,
     cluster: &str,
 ) -> Result<(Client, String), SourceError> {
     if cluster.is_empty() {
-        return Ok((context.hub.clone(), String::new()));
+        return Ok((site.hub.clone(), String::new()));
     }
     let (namespace, name) = match cluster.split_once('/') {
         Some((namespace, name)) if placement.kind == "ClusterPlacement" => (namespace, name),
@@ -176,11 +176,11 @@ async fn client_of(
     };
     let path = format!("/apis/skerry.dev/v1alpha1/namespaces/{namespace}/virtualclusters/{name}");
     let unreadable = |e: kube::Error| SourceError::Unreadable(skerry_kit::error::sentence(&e));
-    let found = raw::get(&context.hub, &path).await.map_err(unreadable)?;
+    let found = raw::get(&site.hub, &path).await.map_err(unreadable)?;
     let found = found
         .ok_or_else(|| SourceError::NotFound(format!("virtual cluster {namespace}/{name} is not there")))?;
     let id = text(&found, &["status", "id"]);
-    let client = context.embedded.as_ref().and_then(|e| e.client(id));
+    let client = (site.members)(id);
     client.map(|client| (client, id.to_owned())).ok_or_else(|| {
         SourceError::Unreadable(format!("virtual cluster {namespace}/{name} cannot be read yet"))
     })

@@ -9,10 +9,10 @@ use skerry_placement::{Plan, Verdict};
 use super::raw::{self, items, text};
 use super::resolve::{Resolved, SourceError};
 use super::world::{Placed, World};
-use crate::context::Context;
+use crate::placement::Site;
 
 /// Manager of what this stage writes.
-const MANAGER: &str = "skerry-placement";
+pub const MANAGER: &str = "skerry-placement";
 
 /// A condition as stored: its transition time moves with its status only.
 pub fn condition(object: &Value, ty: &str, holds: &str, reason: &str, message: &str) -> Value {
@@ -29,7 +29,7 @@ pub fn condition(object: &Value, ty: &str, holds: &str, reason: &str, message: &
 
 /// Applies a part of a Placement's status, unless it is there already.
 pub async fn write_part(
-    context: &Context,
+    site: &Site<'_>,
     placement: &Placed,
     manager: &str,
     status: Value,
@@ -42,7 +42,7 @@ pub async fn write_part(
         metadata["namespace"] = placement.namespace.as_str().into();
     }
     let body = json!({"apiVersion": "skerry.dev/v1alpha1", "kind": placement.kind, "metadata": metadata, "status": status});
-    match raw::apply(&context.hub, &format!("{}/status", placement.path()), manager, true, &body).await {
+    match raw::apply(&site.hub, &format!("{}/status", placement.path()), manager, true, &body).await {
         Err(error) if skerry_kit::error::is_not_found(&error) => Ok(()),
         other => other.map(drop),
     }
@@ -50,7 +50,7 @@ pub async fn write_part(
 
 /// Writes every Placement's half.
 pub async fn write(
-    context: &Context,
+    site: &Site<'_>,
     world: &World,
     plan: &Plan,
     verdicts: &BTreeMap<String, Result<Resolved, SourceError>>,
@@ -88,7 +88,7 @@ pub async fn write(
             status["rejected"] = rejected.into();
         }
         status["conditions"] = conditions.into();
-        write_part(context, placement, MANAGER, status).await?;
+        write_part(site, placement, MANAGER, status).await?;
     }
     Ok(())
 }

@@ -6,8 +6,9 @@ use serde_json::Value;
 use skerry_api::labels;
 use skerry_placement::{Held, InCause, MemberId, OutCause, RequestId, Resources, Share, State};
 
+use super::accepted;
 use super::raw::{self, items, text};
-use crate::context::Context;
+use crate::placement::Site;
 
 const GROUP: &str = "/apis/skerry.dev/v1alpha1";
 
@@ -50,6 +51,14 @@ impl Placed {
         self.object["metadata"]["generation"].as_i64().unwrap_or(0)
     }
 
+    /// The same Placement with another spec, unless it has that one already.
+    pub fn with_spec(&self, spec: Option<&Value>) -> Option<Self> {
+        let spec = spec.filter(|spec| *spec != self.spec())?;
+        let mut other = self.clone();
+        other.object["spec"] = spec.clone();
+        Some(other)
+    }
+
     /// `spec`.
     pub fn spec(&self) -> &Value {
         &self.object["spec"]
@@ -71,19 +80,22 @@ pub struct World {
     pub grants: BTreeMap<String, Vec<String>>,
     /// Namespace of the inventory.
     pub inventory: String,
+    /// The last accepted spec by UID of the Placement.
+    pub accepted: BTreeMap<String, Value>,
 }
 
 impl World {
     /// Reads the hub.
-    pub async fn read(context: &Context) -> Result<Self, kube::Error> {
-        let hub = &context.hub;
-        let inventory = context.settings.inventory.namespace.clone();
+    pub async fn read(site: &Site<'_>) -> Result<Self, kube::Error> {
+        let hub = &site.hub;
+        let inventory = site.settings.namespace.clone();
         let mut world = Self { inventory: inventory.clone(), ..Self::default() };
         for (kind, plural) in [("Placement", "placements"), ("ClusterPlacement", "clusterplacements")] {
             let found = raw::list_if_served(hub, &format!("{GROUP}/{plural}")).await?;
             let living = found.into_iter().filter(|o| o["metadata"]["deletionTimestamp"].is_null());
             world.placements.extend(living.map(|o| Placed::of(kind, o)));
         }
+        world.accepted = accepted::read(site).await?;
         world.bindings = raw::list_if_served(hub, &format!("{GROUP}/clusterbindings")).await?;
         let profiles = format!("/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{inventory}/clusterprofiles");
         world.profiles = raw::list_if_served(hub, &profiles).await?;
@@ -105,6 +117,13 @@ impl World {
     /// Bindings of a Placement.
     pub fn bindings_of<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = &'a Value> + 'a {
         self.bindings.iter().filter(move |b| text(b, &["spec", "placement", "uid"]) == uid)
+    }
+
+    /// Whether `delivery.whenRemoved` of a Placement, there or gone, leaves what it no longer has on its members.
+    pub fn keeps_removed(&self, uid: &str) -> bool {
+        let living = self.placements.iter().find(|p| p.uid == uid).map(Placed::spec);
+        let spec = self.accepted.get(uid).or(living);
+        spec.is_some_and(|s| text(s, &["delivery", "whenRemoved"]) == "Orphan")
     }
 
     /// The bindings as the engine holds them.

@@ -8,9 +8,8 @@ use kube::Client;
 use serde_json::Value;
 use skerry_kit::kubeconfig::{Allow, config, read};
 
-use crate::context::Context;
-use crate::placement::World;
 use crate::placement::raw::{self, text};
+use crate::placement::{Site, World};
 
 /// A member that can be written to.
 #[derive(Clone)]
@@ -27,26 +26,26 @@ pub struct Clients(BTreeMap<String, (String, Client)>);
 
 impl Clients {
     /// The member of a binding, or why it cannot be reached.
-    pub async fn of(&mut self, context: &Context, world: &World, binding: &Value) -> Result<Member, String> {
+    pub async fn of(&mut self, site: &Site<'_>, world: &World, binding: &Value) -> Result<Member, String> {
         let member = &binding["spec"]["member"];
         let (id, name) = (text(member, &["id"]), text(member, &["name"]));
         let profile = world.profiles.iter().find(|p| text(p, &["metadata", "name"]) == name);
         let label = |key: &str| profile.map_or("", |p| text(p, &["metadata", "labels", key])).to_owned();
         let owner = label(skerry_api::labels::OWNER_NAMESPACE);
         if label(skerry_api::labels::MEMBER_KIND) == "virtual" {
-            let client = context.embedded.as_ref().and_then(|e| e.client(id));
+            let client = (site.members)(id);
             return client
                 .map(|client| Member { client, owner })
                 .ok_or_else(|| format!("virtual member {name} cannot be reached yet"));
         }
         let report = world.reports.get(name).ok_or_else(|| format!("{name} has no ClusterReport"))?;
-        let client = self.real(context, world, name, report).await?;
+        let client = self.real(site, world, name, report).await?;
         Ok(Member { client, owner })
     }
 
     async fn real(
         &mut self,
-        context: &Context,
+        site: &Site<'_>,
         world: &World,
         name: &str,
         report: &Value,
@@ -54,7 +53,7 @@ impl Clients {
         let push = &report["spec"]["push"];
         let secret = text(push, &["secretRef", "name"]);
         let path = format!("/api/v1/namespaces/{}/secrets/{secret}", world.inventory);
-        let found = raw::get(&context.hub, &path).await.map_err(|e| skerry_kit::error::sentence(&e))?;
+        let found = raw::get(&site.hub, &path).await.map_err(|e| skerry_kit::error::sentence(&e))?;
         let found = found.ok_or_else(|| format!("Secret {secret} is not there"))?;
         let version = text(&found, &["metadata", "resourceVersion"]).to_owned();
         if let Some((known, client)) = self.0.get(name)

@@ -12,7 +12,6 @@ mod push;
 mod status;
 mod work;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -20,19 +19,26 @@ use skerry_api::labels;
 use skerry_telemetry::Shutdown;
 
 use crate::context::Context;
-use crate::placement::raw::{self, text};
-use crate::placement::{Placed, Resolved, World, resolve};
+use crate::placement::raw::{self, items, text};
+use crate::placement::{Placed, Resolved, Site, World, in_force};
 
 pub use status::Delivered;
 
 /// A pass without a change. Drift on members is found within it.
 const PERIOD: Duration = Duration::from_secs(2);
 
+/// Delivers; it keeps clients of members.
+#[derive(Default)]
+pub struct Executor {
+    clients: clients::Clients,
+}
+
 /// Delivers until the end.
 pub async fn run(context: &Context, shutdown: &Shutdown) {
-    let mut clients = clients::Clients::default();
+    let site = Site::of(context);
+    let mut executor = Executor::default();
     loop {
-        if let Err(failed) = pass(context, &mut clients).await {
+        if let Err(failed) = executor.pass(&site).await {
             tracing::warn!(error = %skerry_kit::error::sentence(&failed), "a delivery pass failed");
         }
         tokio::select! {
@@ -42,96 +48,105 @@ pub async fn run(context: &Context, shutdown: &Shutdown) {
     }
 }
 
-async fn pass(context: &Context, clients: &mut clients::Clients) -> Result<(), kube::Error> {
-    let world = World::read(context).await?;
-    let mut resolved: BTreeMap<String, Resolved> = BTreeMap::new();
-    for placement in &world.placements {
-        if let Ok(found) = resolve(context, placement).await {
-            resolved.insert(placement.uid.clone(), found);
+impl Executor {
+    /// One pass over all bindings.
+    pub async fn pass(&mut self, site: &Site<'_>) -> Result<(), kube::Error> {
+        let world = World::read(site).await?;
+        for binding in &world.bindings {
+            let is_orphan =
+                !world.placements.iter().any(|p| p.uid == text(binding, &["spec", "placement", "uid"]));
+            if is_orphan && is_leaving(binding) {
+                self.remove(site, &world, binding).await?;
+            }
         }
-    }
-    for binding in &world.bindings {
-        if text(binding, &["spec", "state"]) == "Draining"
-            || !binding["metadata"]["deletionTimestamp"].is_null()
-        {
-            remove(context, clients, &world, binding).await?;
+        for placement in &world.placements {
+            match in_force(site, &world, placement).await {
+                Ok((placement, found)) => self.deliver(site, &world, &placement, &found).await?,
+                // Nothing can be delivered, but what is to go still goes.
+                Err(_) => {
+                    for binding in world.bindings_of(&placement.uid).filter(|b| is_leaving(b)) {
+                        self.remove(site, &world, binding).await?;
+                    }
+                }
+            }
         }
+        Ok(())
     }
-    for placement in &world.placements {
-        let Some(found) = resolved.get(&placement.uid) else { continue };
-        deliver(context, clients, &world, placement, found).await?;
+
+    async fn deliver(
+        &mut self,
+        site: &Site<'_>,
+        world: &World,
+        placement: &Placed,
+        resolved: &Resolved,
+    ) -> Result<(), kube::Error> {
+        let mut all: Vec<&Value> = world.bindings_of(&placement.uid).collect();
+        all.sort_by_key(|b| text(b, &["metadata", "name"]).to_owned());
+        let may = work::moves(placement, resolved, &all);
+        let mut delivered = Vec::new();
+        for binding in all {
+            let name = text(binding, &["metadata", "name"]).to_owned();
+            if is_leaving(binding) {
+                if may.remove.contains(&name) || work::is_removing(binding) {
+                    self.remove(site, world, binding).await?;
+                } else {
+                    status::draining(site, binding).await?;
+                }
+                continue;
+            }
+            let is_current = text(binding, &["status", "revision"]) == resolved.revision;
+            let goes = is_current || may.update.contains(&name) || may.add.contains(&name);
+            let goes = goes && !is_suspended(placement);
+            let outcome = match self.clients.of(site, world, binding).await {
+                Ok(member) if goes => push::deliver(&member, placement, resolved, binding).await,
+                Ok(_) => Delivered::waiting(binding),
+                Err(why) => Delivered::unreachable(&why),
+            };
+            status::binding(site, binding, &outcome, &resolved.revision).await?;
+            delivered.push(outcome);
+        }
+        status::placement(site, placement, resolved, &delivered).await
     }
-    Ok(())
+
+    /// Takes a draining binding's objects off its member, then lets the binding go.
+    async fn remove(&mut self, site: &Site<'_>, world: &World, binding: &Value) -> Result<(), kube::Error> {
+        let name = text(binding, &["spec", "member", "name"]);
+        if world.profiles.iter().any(|p| text(p, &["metadata", "name"]) == name) {
+            let orphan = world.keeps_removed(text(binding, &["spec", "placement", "uid"]));
+            let left = match self.clients.of(site, world, binding).await {
+                Ok(member) if orphan => push::orphan(&member, binding).await,
+                Ok(member) => push::remove(&member, binding).await,
+                Err(why) => Err(why),
+            };
+            if let Err(stuck) = left {
+                return status::stuck(site, binding, &stuck).await;
+            }
+        }
+        release(site, binding).await
+    }
 }
 
 fn is_suspended(placement: &Placed) -> bool {
     placement.spec()["suspend"]["all"] == Value::Bool(true)
 }
 
-async fn deliver(
-    context: &Context,
-    clients: &mut clients::Clients,
-    world: &World,
-    placement: &Placed,
-    resolved: &Resolved,
-) -> Result<(), kube::Error> {
-    let mut bound: Vec<&Value> = world
-        .bindings_of(&placement.uid)
-        .filter(|b| text(b, &["spec", "state"]) == "Bound" && b["metadata"]["deletionTimestamp"].is_null())
-        .collect();
-    bound.sort_by_key(|b| text(b, &["metadata", "name"]).to_owned());
-    let may = work::updatable(placement, resolved, &bound);
-    let mut delivered = Vec::new();
-    for binding in bound {
-        let wanted_now = !is_suspended(placement) && may.contains(text(binding, &["metadata", "name"]));
-        let outcome = match clients.of(context, world, binding).await {
-            Ok(member) if wanted_now => push::deliver(&member, world, placement, resolved, binding).await,
-            Ok(_) => Delivered::waiting(binding),
-            Err(why) => Delivered::unreachable(&why),
-        };
-        let revision =
-            if wanted_now { resolved.revision.as_str() } else { text(binding, &["status", "revision"]) };
-        status::binding(context, binding, &outcome, revision).await?;
-        delivered.push(outcome);
-    }
-    status::placement(context, placement, resolved, &delivered).await
+/// The binding is to go.
+fn is_leaving(binding: &Value) -> bool {
+    text(binding, &["spec", "state"]) == "Draining" || !binding["metadata"]["deletionTimestamp"].is_null()
 }
 
-/// Takes a draining binding's objects off its member, then lets the binding go.
-async fn remove(
-    context: &Context,
-    clients: &mut clients::Clients,
-    world: &World,
-    binding: &Value,
-) -> Result<(), kube::Error> {
-    let known = world
-        .profiles
-        .iter()
-        .any(|p| text(p, &["metadata", "name"]) == text(binding, &["spec", "member", "name"]));
-    if known {
-        let left = match clients.of(context, world, binding).await {
-            Ok(member) => push::remove(&member, binding).await,
-            Err(why) => Err(why),
-        };
-        if let Err(stuck) = left {
-            return status::stuck(context, binding, &stuck).await;
-        }
-    }
+/// Lets a binding go whose objects are gone.
+async fn release(site: &Site<'_>, binding: &Value) -> Result<(), kube::Error> {
     let path = status::path(binding);
-    if !text(binding, &["metadata", "deletionTimestamp"]).is_empty()
-        || binding["metadata"]["finalizers"].is_array()
-    {
-        let kept: Vec<&Value> = binding["metadata"]["finalizers"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(|f| f.as_str() != Some(labels::FINALIZER_DELIVERED))
-            .collect();
+    let finalizers = items(binding, &["metadata", "finalizers"]);
+    let kept: Vec<&Value> =
+        finalizers.iter().filter(|f| f.as_str() != Some(labels::FINALIZER_DELIVERED)).collect();
+    if kept.len() < finalizers.len() {
         let body = json!({"metadata": {"finalizers": kept, "resourceVersion": binding["metadata"]["resourceVersion"]}});
-        match raw::merge(&context.hub, &path, &body).await {
+        match raw::merge(&site.hub, &path, &body).await {
             Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => return Ok(()),
             other => other?,
         };
     }
-    raw::delete(&context.hub, &path, text(binding, &["metadata", "uid"])).await
+    raw::delete(&site.hub, &path, text(binding, &["metadata", "uid"])).await
 }

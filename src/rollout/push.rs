@@ -1,5 +1,6 @@
 //! The push executor: server-side apply on the member, wave by wave; removal of what a binding delivered.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use skerry_api::labels;
 
@@ -8,26 +9,10 @@ use super::health::{self, Health};
 use super::status::Delivered;
 use super::work;
 use crate::placement::raw::{self, Served, items, text};
-use crate::placement::{Placed, Resolved, World};
+use crate::placement::{Placed, Resolved};
 
 /// Manager of delivered fields.
 const MANAGER: &str = "skerry-fleet";
-/// Kinds that are looked for when a binding's objects are pruned or removed, workloads first.
-const KINDS: [(&str, &str); 12] = [
-    ("apps", "Deployment"),
-    ("apps", "StatefulSet"),
-    ("apps", "DaemonSet"),
-    ("apps", "ReplicaSet"),
-    ("batch", "Job"),
-    ("batch", "CronJob"),
-    ("", "Service"),
-    ("rbac.authorization.k8s.io", "RoleBinding"),
-    ("rbac.authorization.k8s.io", "Role"),
-    ("", "ServiceAccount"),
-    ("", "Secret"),
-    ("", "ConfigMap"),
-];
-
 fn group_of(object: &Value) -> &str {
     text(object, &["apiVersion"]).rsplit_once('/').map_or("", |(group, _)| group)
 }
@@ -37,15 +22,9 @@ fn named(object: &Value) -> String {
 }
 
 /// Brings the member to what the binding wants and says how it is there.
-pub async fn deliver(
-    member: &Member,
-    _world: &World,
-    placement: &Placed,
-    resolved: &Resolved,
-    binding: &Value,
-) -> Delivered {
+pub async fn deliver(member: &Member, placement: &Placed, resolved: &Resolved, binding: &Value) -> Delivered {
     let namespace = work::target_namespace(placement, resolved, member);
-    let mut out = Delivered::default();
+    let mut out = Delivered { revision: resolved.revision.clone(), ..Delivered::default() };
     if let Err(refusal) = ensure_namespace(member, placement, binding, &namespace).await {
         out.fail("Namespace", &namespace, refusal);
         return out;
@@ -64,7 +43,9 @@ pub async fn deliver(
             Err(refusal) => out.fail(text(object, &["kind"]), text(object, &["metadata", "name"]), refusal),
         }
     }
-    if let Err(error) = prune(member, binding, &objects).await {
+    let changed = text(binding, &["status", "revision"]) != resolved.revision;
+    let keep = text(placement.spec(), &["delivery", "whenRemoved"]) == "Orphan";
+    if changed && let Err(error) = prune(member, binding, &objects, keep).await {
         out.fail("Prune", &namespace, ("Unreachable", skerry_kit::error::sentence(&error)));
     }
     out
@@ -149,13 +130,13 @@ async fn one(
     if !mine {
         take_over(placement, &live, &diff)?;
     } else {
-        let observed = text(binding, &["status", "revision"]);
-        if !observed.is_empty() {
-            out.drifted(&named(object), kind == "Secret", &diff);
+        let only_drift = text(binding, &["status", "revision"]) == out.revision;
+        if only_drift {
+            out.drifted(binding, &named(object), kind == "Secret", &diff);
         }
-        match text(placement.spec(), &["delivery", "whenDrifted"]) {
-            "Report" | "Hold" if out.is_only_drift(binding) => return Ok(live),
-            _ => {}
+        let leaves = matches!(text(placement.spec(), &["delivery", "whenDrifted"]), "Report" | "Hold");
+        if only_drift && leaves {
+            return Ok(live);
         }
     }
     if text(placement.spec(), &["delivery", "mode"]) == "CreateOnly" {
@@ -181,50 +162,79 @@ fn take_over(placement: &Placed, live: &Value, diff: &[(String, Value, Value)]) 
     }
 }
 
-/// Objects with the binding's mark, of the kinds that are carried.
+/// Objects with the binding's mark, of every kind the member serves, the last wave first.
 async fn delivered(member: &Member, binding: &Value) -> Result<Vec<(Served, Value)>, kube::Error> {
     let mark = work::applied_by(binding);
     let mut out = Vec::new();
-    for (group, kind) in KINDS {
-        let Some(served) = raw::served(&member.client, group, kind).await? else { continue };
+    for served in raw::everything(&member.client).await? {
         let path =
             format!("{}?labelSelector={}%3Dtrue", served.path("", ""), labels::PLACED.replace('/', "%2F"));
-        for object in raw::list(&member.client, &path).await? {
-            if text(&object, &["metadata", "annotations", labels::APPLIED_BY]) == mark {
+        for object in raw::list_if_served(&member.client, &path).await? {
+            let is_namespace = text(&object, &["kind"]) == "Namespace";
+            if !is_namespace && text(&object, &["metadata", "annotations", labels::APPLIED_BY]) == mark {
                 out.push((served.clone(), object));
             }
         }
     }
+    out.sort_by_key(|(_, object)| std::cmp::Reverse(work::wave(object)));
     Ok(out)
 }
 
-/// Deletes what the newest revision no longer has.
-async fn prune(member: &Member, binding: &Value, wanted: &[Value]) -> Result<(), kube::Error> {
+fn path_of(served: &Served, object: &Value) -> String {
+    served.path(text(object, &["metadata", "namespace"]), text(object, &["metadata", "name"]))
+}
+
+/// Takes our marks off an object: from now on it is the member's own.
+async fn let_be(member: &Member, served: &Served, object: &Value) -> Result<(), kube::Error> {
+    let none =
+        json!({"metadata": {"labels": {labels::PLACED: null}, "annotations": {labels::APPLIED_BY: null}}});
+    raw::merge(&member.client, &path_of(served, object), &none).await.map(drop)
+}
+
+/// Deletes what the newest revision no longer has, or leaves it there without our marks.
+async fn prune(member: &Member, binding: &Value, wanted: &[Value], keep: bool) -> Result<(), kube::Error> {
     for (served, object) in delivered(member, binding).await? {
         let kept = wanted.iter().any(|w| {
             text(w, &["kind"]) == served.kind
                 && text(w, &["metadata", "name"]) == text(&object, &["metadata", "name"])
         });
-        if !kept && object["metadata"]["deletionTimestamp"].is_null() {
-            let path =
-                served.path(text(&object, &["metadata", "namespace"]), text(&object, &["metadata", "name"]));
-            raw::delete(&member.client, &path, text(&object, &["metadata", "uid"])).await?;
+        if kept || !object["metadata"]["deletionTimestamp"].is_null() {
+            continue;
+        }
+        match keep {
+            true => let_be(member, &served, &object).await?,
+            false => {
+                let uid = text(&object, &["metadata", "uid"]);
+                raw::delete(&member.client, &path_of(&served, &object), uid).await?;
+            }
         }
     }
     Ok(())
 }
 
-/// Takes everything of a binding off its member, backwards; an error names what is still there.
+/// Leaves everything of a binding on its member, without our marks.
+pub async fn orphan(member: &Member, binding: &Value) -> Result<(), String> {
+    let sentence = |e: kube::Error| skerry_kit::error::sentence(&e);
+    for (served, object) in delivered(member, binding).await.map_err(sentence)? {
+        let_be(member, &served, &object).await.map_err(sentence)?;
+    }
+    Ok(())
+}
+
+/// Takes everything of a binding off its member, wave by wave backwards; an error names what is still there.
 pub async fn remove(member: &Member, binding: &Value) -> Result<(), String> {
     let sentence = |e: kube::Error| skerry_kit::error::sentence(&e);
-    let objects = delivered(member, binding).await.map_err(sentence)?;
-    for (served, object) in &objects {
-        let path = served.path(text(object, &["metadata", "namespace"]), text(object, &["metadata", "name"]));
-        raw::delete(&member.client, &path, text(object, &["metadata", "uid"])).await.map_err(sentence)?;
-    }
-    let left = delivered(member, binding).await.map_err(sentence)?;
-    if let Some((_, object)) = left.first() {
-        return Err(named(object));
+    loop {
+        let objects = delivered(member, binding).await.map_err(sentence)?;
+        let Some((_, first)) = objects.first() else { break };
+        let wave = work::wave(first);
+        for (served, object) in objects.iter().filter(|(_, o)| work::wave(o) == wave) {
+            if !object["metadata"]["deletionTimestamp"].is_null() {
+                return Err(named(object));
+            }
+            let uid = text(object, &["metadata", "uid"]);
+            raw::delete(&member.client, &path_of(served, object), uid).await.map_err(sentence)?;
+        }
     }
     remove_namespaces(member, binding).await.map_err(sentence)
 }
@@ -233,54 +243,58 @@ pub async fn remove(member: &Member, binding: &Value) -> Result<(), String> {
 async fn remove_namespaces(member: &Member, binding: &Value) -> Result<(), kube::Error> {
     let mark = work::applied_by(binding);
     for namespace in raw::list(&member.client, "/api/v1/namespaces").await? {
-        if text(&namespace, &["metadata", "annotations", labels::APPLIED_BY]) != mark {
+        let is_ours = text(&namespace, &["metadata", "annotations", labels::APPLIED_BY]) == mark;
+        if !is_ours || !namespace["metadata"]["deletionTimestamp"].is_null() {
             continue;
         }
         let name = text(&namespace, &["metadata", "name"]);
-        let mut foreign = false;
-        for (group, kind) in KINDS {
-            let Some(served) = raw::served(&member.client, group, kind).await? else { continue };
-            let objects = raw::list(&member.client, &served.path(name, "")).await?;
-            foreign |= objects.iter().any(|o| {
-                let own = matches!(
-                    (kind, text(o, &["metadata", "name"])),
-                    ("ServiceAccount", "default") | ("ConfigMap", "kube-root-ca.crt")
-                );
-                !own && items(o, &["metadata", "ownerReferences"]).is_empty()
-                    && o["metadata"]["deletionTimestamp"].is_null()
-            });
-        }
-        if !foreign && namespace["metadata"]["deletionTimestamp"].is_null() {
-            raw::delete(
-                &member.client,
-                &format!("/api/v1/namespaces/{name}"),
-                text(&namespace, &["metadata", "uid"]),
-            )
-            .await?;
+        if !has_foreign(member, name).await? {
+            let path = format!("/api/v1/namespaces/{name}");
+            raw::delete(&member.client, &path, text(&namespace, &["metadata", "uid"])).await?;
         }
     }
     Ok(())
 }
 
+async fn has_foreign(member: &Member, namespace: &str) -> Result<bool, kube::Error> {
+    for served in raw::everything(&member.client).await?.iter().filter(|s| s.namespaced) {
+        if served.kind == "Event" {
+            continue;
+        }
+        let objects = raw::list_if_served(&member.client, &served.path(namespace, "")).await?;
+        let foreign = objects.iter().any(|o| {
+            let own = matches!(
+                (served.kind.as_str(), text(o, &["metadata", "name"])),
+                ("ServiceAccount", "default") | ("ConfigMap", "kube-root-ca.crt")
+            );
+            !own && items(o, &["metadata", "ownerReferences"]).is_empty()
+                && o["metadata"]["deletionTimestamp"].is_null()
+        });
+        if foreign {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 impl Delivered {
-    fn drifted(&mut self, object: &str, secret: bool, diff: &[(String, Value, Value)]) {
+    fn drifted(&mut self, binding: &Value, object: &str, secret: bool, diff: &[(String, Value, Value)]) {
         for (pointer, hub, member) in diff.iter().take(100) {
             let shown = |v: &Value| {
-                if secret && pointer.starts_with("/data") {
+                if secret && (pointer.starts_with("/data") || pointer.starts_with("/stringData")) {
                     "***".to_owned()
                 } else {
                     v.to_string().chars().take(256).collect()
                 }
             };
-            self.drift.push(
-                json!({"object": object, "pointer": pointer, "hub": shown(hub), "member": shown(member)}),
-            );
+            let mut item = json!({"object": object, "pointer": pointer.chars().take(1024).collect::<String>(),
+                                  "hub": shown(hub), "member": shown(member)});
+            let same = |known: &&Value| ["object", "pointer"].iter().all(|f| known[f] == item[f]);
+            let known = items(binding, &["status", "drift"]).iter().find(same);
+            let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            item["firstSeen"] = known.map_or_else(|| now.into(), |k| k["firstSeen"].clone());
+            self.drift.push(item);
         }
-    }
-
-    /// Whether what differs is not a new revision on its way.
-    fn is_only_drift(&self, binding: &Value) -> bool {
-        text(binding, &["status", "revision"]) == self.revision || self.revision.is_empty()
     }
 
     fn note(&mut self, object: &str, health: Health) {

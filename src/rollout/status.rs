@@ -3,9 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::context::Context;
 use crate::placement::raw::{self, items, text};
-use crate::placement::{Placed, Resolved, condition, write_part};
+use crate::placement::{Placed, Resolved, Site, condition, write_part};
 
 const MANAGER: &str = "skerry-rollout";
 
@@ -81,13 +80,13 @@ pub fn path(binding: &Value) -> String {
     format!("/apis/skerry.dev/v1alpha1/namespaces/{namespace}/clusterbindings/{name}")
 }
 
-async fn write(context: &Context, binding: &Value, status: Value) -> Result<(), kube::Error> {
+async fn write(site: &Site<'_>, binding: &Value, status: Value) -> Result<(), kube::Error> {
     if skerry_kit::apply::covers(&binding["status"], &status) {
         return Ok(());
     }
     let body = json!({"apiVersion": "skerry.dev/v1alpha1", "kind": "ClusterBinding",
         "metadata": {"name": binding["metadata"]["name"], "namespace": binding["metadata"]["namespace"]}, "status": status});
-    match raw::apply(&context.hub, &format!("{}/status", path(binding)), MANAGER, true, &body).await {
+    match raw::apply(&site.hub, &format!("{}/status", path(binding)), MANAGER, true, &body).await {
         Err(error) if skerry_kit::error::is_not_found(&error) => Ok(()),
         other => other.map(drop),
     }
@@ -95,10 +94,10 @@ async fn write(context: &Context, binding: &Value, status: Value) -> Result<(), 
 
 /// Status of a binding after a pass.
 pub async fn binding(
-    context: &Context,
+    site: &Site<'_>,
     binding: &Value,
     done: &Delivered,
-    revision: &str,
+    target: &str,
 ) -> Result<(), kube::Error> {
     if done.waiting && !text(binding, &["status", "phase"]).is_empty() {
         return Ok(());
@@ -120,27 +119,47 @@ pub async fn binding(
         (false, Some(waits)) => condition(binding, "Available", "False", "Progressing", &waits),
         (false, None) => condition(binding, "Available", "False", &why, &said),
     };
+    let before = text(binding, &["status", "revision"]);
+    let reached = !done.waiting && done.unreachable.is_none() && done.failing.is_empty();
+    let revision = if reached { target } else { before };
+    let drift = match done.unreachable.is_some() || done.waiting {
+        true => binding["status"]["drift"].as_array().cloned().unwrap_or_default(),
+        false => done.drift.iter().take(100).cloned().collect(),
+    };
     let status = json!({
         "phase": done.phase(text(binding, &["status", "phase"])), "revision": revision,
         "observedGeneration": binding["metadata"]["generation"], "failing": done.failing.iter().take(20).collect::<Vec<_>>(),
-        "conditions": [applied, available],
+        "drift": drift, "conditions": [applied, available],
     });
-    write(context, binding, status).await
+    write(site, binding, status).await
+}
+
+/// A copy that stays until its replacement is Available; says since when.
+pub async fn draining(site: &Site<'_>, binding: &Value) -> Result<(), kube::Error> {
+    let mut status = binding["status"].clone();
+    let cause = text(binding, &["spec", "cause"]);
+    let mut conditions = items(binding, &["status", "conditions"]).to_vec();
+    conditions.retain(|c| text(c, &["type"]) != "Draining");
+    conditions.push(condition(
+        binding,
+        "Draining",
+        "True",
+        cause,
+        "it goes when its replacement is Available",
+    ));
+    status["conditions"] = conditions.into();
+    write(site, binding, status).await
 }
 
 /// A removal that does not come to an end.
-pub async fn stuck(context: &Context, binding: &Value, what: &str) -> Result<(), kube::Error> {
-    write(
-        context,
-        binding,
-        json!({"phase": "Removing", "stuckOn": what.chars().take(512).collect::<String>()}),
-    )
-    .await
+pub async fn stuck(site: &Site<'_>, binding: &Value, what: &str) -> Result<(), kube::Error> {
+    write(site, binding, json!({"phase": "Removing", "stuckOn": what.chars().take(512).collect::<String>()}))
+        .await
 }
 
 /// The rollout stage's half of a Placement's status.
 pub async fn placement(
-    context: &Context,
+    site: &Site<'_>,
     placement: &Placed,
     resolved: &Resolved,
     all: &[Delivered],
@@ -207,5 +226,5 @@ pub async fn placement(
         "revision": {"target": resolved.revision},
         "conditions": [rolled, applied, is_available, drift, ready],
     });
-    write_part(context, placement, MANAGER, status).await
+    write_part(site, placement, MANAGER, status).await
 }

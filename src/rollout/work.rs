@@ -1,10 +1,10 @@
 //! The objects of a binding as they go to its member: namespace, marks, shares; waves; and the rolling budget.
 
-use std::collections::BTreeSet;
-
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use skerry_api::labels;
+use skerry_placement::rolling::{self, Amount, Budget, Copy, Moves};
 use skerry_placement::{RequestId, binding_label};
 
 use super::clients::Member;
@@ -109,39 +109,59 @@ pub fn namespace(placement: &Placed, binding: &Value, name: &str) -> Value {
         "annotations": {labels::APPLIED_BY: applied_by(binding), "skerry.dev/hub-namespace": placement.namespace}}})
 }
 
-/// Bindings that may be brought to the newest revision now (4.2): new and unavailable ones always, available ones while
-/// the budget of unavailable members holds.
-pub fn updatable(placement: &Placed, resolved: &Resolved, bound: &[&Value]) -> BTreeSet<String> {
-    let name = |b: &Value| text(b, &["metadata", "name"]).to_owned();
-    let available = |b: &&&Value| text(b, &["status", "phase"]) == "Available";
-    let current = |b: &&&Value| text(b, &["status", "revision"]) == resolved.revision;
-    let wanted = bound.len();
-    let unavailable_max = portion(&placement.spec()["rollout"]["maxUnavailable"], wanted).max(1);
-    let manual = text(placement.spec(), &["rollout", "trigger"]) == "Manual";
-    let mut room =
-        bound.iter().filter(available).count().saturating_sub(wanted.saturating_sub(unavailable_max));
-    let mut out = BTreeSet::new();
-    for binding in bound.iter().copied() {
-        let first = text(binding, &["status", "revision"]).is_empty();
-        let is_current = current(&&binding);
-        if is_current || first || (!manual && !available(&&binding)) {
-            out.insert(name(binding));
-        } else if !manual && room > 0 {
-            room -= 1;
-            out.insert(name(binding));
-        }
+/// How long a draining copy waits for its replacement (`failover.gracePeriod` at its default).
+const GRACE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Its removal has begun.
+pub fn is_removing(binding: &Value) -> bool {
+    text(binding, &["status", "phase"]) == "Removing" || !binding["metadata"]["deletionTimestamp"].is_null()
+}
+
+/// What the budgets allow now (4.2), by names of bindings. A Manual rollout updates nothing that was delivered.
+pub fn moves(placement: &Placed, resolved: &Resolved, all: &[&Value]) -> Moves<String> {
+    let budget = Budget {
+        max_unavailable: amount(&placement.spec()["rollout"]["maxUnavailable"]),
+        max_surge: amount(&placement.spec()["rollout"]["maxSurge"]),
+    };
+    let wanted =
+        |b: &Value| text(b, &["spec", "state"]) != "Draining" && b["metadata"]["deletionTimestamp"].is_null();
+    let available = |b: &Value| text(b, &["status", "phase"]) == "Available";
+    let all_there = all.iter().filter(|b| wanted(b)).all(|b| available(b));
+    let copies: Vec<Copy<String>> = all
+        .iter()
+        .map(|b| Copy {
+            member: text(b, &["metadata", "name"]).to_owned(),
+            wanted: wanted(b),
+            present: !wanted(b) || !text(b, &["status", "phase"]).is_empty(),
+            updated: text(b, &["status", "revision"]) == resolved.revision,
+            available: available(b),
+            failed: !items(b, &["status", "failing"]).is_empty(),
+            deleting: is_removing(b),
+            awaited: !all_there && is_awaited(b),
+        })
+        .collect();
+    let mut out = rolling::moves(&copies, budget);
+    if text(placement.spec(), &["rollout", "trigger"]) == "Manual" {
+        out.update.clear();
     }
     out
 }
 
-fn portion(value: &Value, of: usize) -> usize {
-    match value {
-        Value::Number(n) => n.as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(1),
-        Value::String(s) => {
-            s.strip_suffix('%').and_then(|p| p.parse::<usize>().ok()).map_or(1, |p| (of * p).div_ceil(100))
-        }
-        _ => (of * 25).div_ceil(100),
-    }
+/// A draining copy that something replaces stays until the replacement is Available or its time is over (B2).
+fn is_awaited(binding: &Value) -> bool {
+    let replaced =
+        !matches!(text(binding, &["spec", "cause"]), "ScaleIn" | "PlacementDeleted" | "MemberLeft");
+    let since = items(binding, &["status", "conditions"])
+        .iter()
+        .find(|c| text(c, &["type"]) == "Draining")
+        .and_then(|c| text(c, &["lastTransitionTime"]).parse::<Timestamp>().ok());
+    replaced && since.is_none_or(|since| Timestamp::now().duration_since(since) < GRACE)
+}
+
+fn amount(value: &Value) -> Amount {
+    let number = value.as_u64().and_then(|n| u32::try_from(n).ok());
+    let percent = value.as_str().and_then(|s| s.strip_suffix('%')).and_then(|p| p.parse().ok());
+    number.map(Amount::Number).or(percent.map(Amount::Percent)).unwrap_or(Amount::Percent(25))
 }
 
 #[cfg(test)]
@@ -162,9 +182,9 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_rounded_up_and_never_nothing() {
-        assert_eq!(portion(&json!("25%"), 3), 1);
-        assert_eq!(portion(&json!(2), 9), 2);
-        assert_eq!(portion(&Value::Null, 8), 2);
+    fn budgets_are_numbers_or_shares() {
+        assert_eq!(amount(&json!("10%")).of(3), 1);
+        assert_eq!(amount(&json!(2)).of(9), 2);
+        assert_eq!(amount(&Value::Null).of(8), 2);
     }
 }

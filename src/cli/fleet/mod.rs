@@ -1,4 +1,6 @@
-//! `skerry fleet`: members of the inventory.
+//! `skerry fleet`: members of the inventory, and what is placed on them.
+
+mod explain;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,11 +17,11 @@ use skerry_kit::error;
 use skerry_kit::kubeconfig::{Allow, config, read};
 use tokio::time::Instant;
 
-use super::create::duration;
-use super::exit::Failure;
-use super::hub::{Hub, HubArgs};
-use super::output::{Column, age, print, text};
-use super::progress::Lines;
+use crate::cli::create::duration;
+use crate::cli::exit::Failure;
+use crate::cli::hub::{Hub, HubArgs};
+use crate::cli::output::{Column, age, print, text};
+use crate::cli::progress::Lines;
 use crate::inventory::join::{self, Join, JoinError, Rights};
 use crate::inventory::{InventorySettings, names};
 
@@ -38,6 +40,28 @@ pub enum FleetCommand {
     Uncordon(NameArgs),
     /// Let a real member go.
     Leave(LeaveArgs),
+    /// Say for every member why a Placement took it or passed it over.
+    Explain(ExplainArgs),
+    /// List Placements with how far they are.
+    Status(StatusArgs),
+}
+
+/// Flags.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Name of the Placement.
+    name: String,
+    /// It is a ClusterPlacement.
+    #[arg(long)]
+    cluster: bool,
+}
+
+/// Flags.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// ClusterPlacements instead.
+    #[arg(long)]
+    cluster: bool,
 }
 
 /// A member.
@@ -117,6 +141,8 @@ pub async fn run(args_hub: &HubArgs, command: FleetCommand) -> Result<(), Failur
         FleetCommand::Cordon(args) => cordon(args_hub, &args.name, true).await,
         FleetCommand::Uncordon(args) => cordon(args_hub, &args.name, false).await,
         FleetCommand::Leave(args) => leave(args_hub, args).await,
+        FleetCommand::Explain(args) => explain::run(args_hub, &args.name, args.cluster).await,
+        FleetCommand::Status(args) => explain::status(args_hub, args.cluster).await,
     }
 }
 
