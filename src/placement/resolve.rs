@@ -90,6 +90,11 @@ pub struct Resolved {
 /// Reads the selected objects.
 pub async fn resolve(site: &Site<'_>, placement: &Placed) -> Result<Resolved, SourceError> {
     let workload = &placement.spec()["workload"];
+    if ["select", "namespaces", "manifests"].iter().all(|field| items(workload, &[field]).is_empty()) {
+        return Err(SourceError::Invalid(
+            "spec.workload: at least one of select, namespaces and manifests is required".into(),
+        ));
+    }
     let namespace = match text(workload, &["source", "namespace"]) {
         "" if placement.namespace.is_empty() => {
             return Err(SourceError::Invalid(

@@ -142,8 +142,9 @@ async fn one(
     if text(placement.spec(), &["delivery", "mode"]) == "CreateOnly" {
         return Ok(live);
     }
-    // Fields this manager owned before are taken back; others' fields are theirs only where nobody ever gave them up.
-    raw::apply(&member.client, &path, MANAGER, mine, object).await.map_err(|e| refusal(&e))
+    // What is ours is taken back, and Always takes what was another's; else a conflict is the answer.
+    let force = mine || text(placement.spec(), &["delivery", "takeOver"]) == "Always";
+    raw::apply(&member.client, &path, MANAGER, force, object).await.map_err(|e| refusal(&e))
 }
 
 /// An object that is there without our mark (A3).
