@@ -1,6 +1,8 @@
 //! Skerry beside a real kube-apiserver with etcd, in one run on one machine: apiserver B1, B4, B5, B6, tenancy G1, G3.
 //! Figures only; nothing is asserted about them. `cargo xtask bench` runs it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement that cannot be made ends the program")]
+
 #[path = "../../tests/upstream/control_plane.rs"]
 #[allow(dead_code, reason = "shared with the upstream tier, which uses all of it")]
 mod control_plane;

@@ -5,6 +5,12 @@
 //! clusters. Each case plays the host's
 //! scheduler and kubelet itself.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may fail as tests do; clippy sees only functions marked #[test]"
+)]
+
 mod hub;
 mod kinds;
 mod life;

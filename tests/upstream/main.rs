@@ -4,6 +4,12 @@
 //!
 //! A program of its own instead of the usual harness: one `skerry up` serves the cases, in the order below.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may fail as tests do; clippy sees only functions marked #[test]"
+)]
+
 mod apps;
 mod control_plane;
 mod fleet;

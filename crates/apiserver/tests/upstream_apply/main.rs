@@ -4,6 +4,12 @@
 //! write and the state before it to this crate and compares. `record` (ignored) writes the files anew:
 //! `SKERRY_RECORD_SERVER=https://127.0.0.1:6443 SKERRY_RECORD_TOKEN=… cargo test --test upstream_apply -- --ignored`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may fail as tests do; clippy sees only functions marked #[test]"
+)]
+
 mod corpus;
 mod kinds;
 mod record;

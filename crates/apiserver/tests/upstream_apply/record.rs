@@ -193,11 +193,11 @@ fn masked(mut object: Value, times: &BTreeMap<String, usize>) -> Value {
             }
         }
     }
-    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
-        if spec.contains_key("clusterIP") {
-            spec.insert("clusterIP".to_owned(), "10.96.0.9".into());
-            spec.insert("clusterIPs".to_owned(), json!(["10.96.0.9"]));
-        }
+    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut)
+        && spec.contains_key("clusterIP")
+    {
+        spec.insert("clusterIP".to_owned(), "10.96.0.9".into());
+        spec.insert("clusterIPs".to_owned(), json!(["10.96.0.9"]));
     }
     object
 }
