@@ -3,6 +3,12 @@
 //! Hub and members are tenants of one API server in this process; cycles and delivery passes are called by hand, so a
 //! case counts them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may fail as tests do; clippy sees only functions marked #[test]"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
