@@ -170,7 +170,12 @@ async fn delivered(member: &Member, binding: &Value) -> Result<Vec<(Served, Valu
     for served in raw::everything(&member.client).await? {
         let path =
             format!("{}?labelSelector={}%3Dtrue", served.path("", ""), labels::PLACED.replace('/', "%2F"));
-        for object in raw::list_if_served(&member.client, &path).await? {
+        let objects = match raw::list_if_served(&member.client, &path).await {
+            // What may not be listed was not delivered either.
+            Err(error) if skerry_kit::error::code(&error) == Some(403) => continue,
+            other => other?,
+        };
+        for object in objects {
             let is_namespace = text(&object, &["kind"]) == "Namespace";
             if !is_namespace && text(&object, &["metadata", "annotations", labels::APPLIED_BY]) == mark {
                 out.push((served.clone(), object));
@@ -262,7 +267,11 @@ async fn has_foreign(member: &Member, namespace: &str) -> Result<bool, kube::Err
         if served.kind == "Event" {
             continue;
         }
-        let objects = raw::list_if_served(&member.client, &served.path(namespace, "")).await?;
+        let objects = match raw::list_if_served(&member.client, &served.path(namespace, "")).await {
+            // What may not be seen may be foreign: the namespace stays.
+            Err(error) if skerry_kit::error::code(&error) == Some(403) => return Ok(true),
+            other => other?,
+        };
         let foreign = objects.iter().any(|o| {
             let own = matches!(
                 (served.kind.as_str(), text(o, &["metadata", "name"])),
