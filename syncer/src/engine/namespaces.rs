@@ -111,30 +111,39 @@ fn namespace_of(pass: &Pass, name: &Arc<str>, host: &HostName) -> HostNamespace 
 async fn ensure_object(pass: &Pass, object: &Value) -> Result<(HostObj, bool), WireError> {
     let path = path_of(object);
     pass.cost.one();
-    if let Some(mut found) = pass.host().find(&path).await? {
-        super::observe::slim(&mut found, Side::Host);
-        let live = HostObj(found);
-        let namespace = object.get("kind") == Some(&Value::from("Namespace"));
-        if namespace && pass.facts.mapping.prove_namespace(&live).is_none() {
-            return Ok((live, true));
-        }
-        if apply_change(&HostObj(object.clone()), &live).is_none() {
-            return Ok((live, true));
-        }
-        pass.cost.one();
-        pass.engine.counts.add("host_writes_total", "apply isolation");
-        return Ok((HostObj(pass.host().apply_to(&path, live.uid(), object).await?), true));
+    if let Some(found) = pass.host().find(&path).await? {
+        return Ok((mend_object(pass, &path, object, found).await?, true));
     }
     pass.cost.one();
     pass.engine.counts.add("host_writes_total", "create isolation");
     match pass.host().apply_new(&path, object).await {
         Ok(value) => Ok((HostObj(value), false)),
+        // The host makes some of these itself in a new namespace, the default ServiceAccount for one.
         Err(error) if error.conflict() => {
             let found = pass.host().get(&path).await?;
-            Ok((HostObj(found), true))
+            Ok((mend_object(pass, &path, object, found).await?, true))
         }
         Err(error) => Err(error),
     }
+}
+
+/// Brings an object that is there to its state; a namespace that is not provably ours is left as it is.
+async fn mend_object(
+    pass: &Pass,
+    path: &str,
+    object: &Value,
+    mut found: Value,
+) -> Result<HostObj, WireError> {
+    super::observe::slim(&mut found, Side::Host);
+    let live = HostObj(found);
+    let namespace = object.get("kind") == Some(&Value::from("Namespace"));
+    let foreign = namespace && pass.facts.mapping.prove_namespace(&live).is_none();
+    if foreign || apply_change(&HostObj(object.clone()), &live).is_none() {
+        return Ok(live);
+    }
+    pass.cost.one();
+    pass.engine.counts.add("host_writes_total", "apply isolation");
+    Ok(HostObj(pass.host().apply_to(path, live.uid(), object).await?))
 }
 
 /// Path of an object of the isolation set.
