@@ -322,21 +322,7 @@ fn on_failure(object: Arc<DynamicObject>, failed: &PassError, context: Arc<Conte
     };
     let labels = StageError { stage, category: failed.category() };
     context.metrics.errors.get_or_create(&labels).inc();
-    let cause = chain(failed);
+    let cause = skerry_kit::error::chain(failed);
     tracing::warn!(tenant = %object.name_any(), stage, error = %cause, "a pass failed; it is tried again in {wait:.1?}");
     Action::requeue(wait)
-}
-
-/// An error with its causes, each once.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        if !text.ends_with(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = cause.source();
-    }
-    text
 }

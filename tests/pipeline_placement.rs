@@ -127,6 +127,15 @@ impl Fleet {
         get(&self.hub, &format!("{HOME}/placements/shop")).await.expect("there")
     }
 
+    /// Deletes the Placement and lets everything settle.
+    async fn unplace(&mut self) {
+        let placement = self.placement().await;
+        raw::delete(&self.hub, &format!("{HOME}/placements/shop"), text(&placement, &["metadata", "uid"]))
+            .await
+            .expect("deleted");
+        self.settle().await;
+    }
+
     async fn condition(&self, ty: &str) -> (String, String, String) {
         let placement = self.placement().await;
         let all = items(&placement, &["status", "conditions"]);
@@ -221,11 +230,7 @@ async fn placement_59_74_copies_follow_and_passes_are_quiet() {
     f.settle().await;
     assert!(f.on(0, "b").await.is_none(), "an unselected object goes");
 
-    let placement = f.placement().await;
-    raw::delete(&f.hub, &format!("{HOME}/placements/shop"), text(&placement, &["metadata", "uid"]))
-        .await
-        .expect("deleted");
-    f.settle().await;
+    f.unplace().await;
     assert_eq!(f.bindings().await, Vec::<Value>::new());
     assert!(f.on(0, "a").await.is_none() && f.on(1, "a").await.is_none());
     f.end().await;
@@ -456,11 +461,7 @@ async fn an_orphaned_object_stays_without_marks() {
     f.config("a", json!({"k": "1"})).await;
     f.place(all_maps(json!({"whenRemoved": "Orphan"}))).await;
     f.settle().await;
-    let placement = f.placement().await;
-    raw::delete(&f.hub, &format!("{HOME}/placements/shop"), text(&placement, &["metadata", "uid"]))
-        .await
-        .expect("deleted");
-    f.settle().await;
+    f.unplace().await;
     assert_eq!(f.bindings().await, Vec::<Value>::new());
     let left = f.on(0, "a").await.expect("left");
     assert_eq!(left["metadata"]["labels"]["skerry.dev/placed"], Value::Null);

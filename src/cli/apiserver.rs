@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use super::adapters::rules;
 use super::exit::Failure;
-use crate::manager::chain;
+use skerry_kit::error::chain;
 
 /// Flags.
 #[derive(Debug, Args)]

@@ -77,7 +77,7 @@ pub async fn run(context: &Context, shutdown: &Shutdown) {
     let plans = async {
         loop {
             if let Err(failed) = planner.cycle(&site).await {
-                tracing::warn!(error = %crate::manager::chain(&failed), "a placement cycle failed");
+                tracing::warn!(error = %skerry_kit::error::chain(&failed), "a placement cycle failed");
             }
             tokio::select! {
                 () = wake.woken() => tokio::time::sleep(BATCH).await,

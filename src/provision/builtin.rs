@@ -2,17 +2,6 @@
 
 use serde_json::{Value, json};
 
-/// Networks that `publicEgress` does not include.
-const DENIED: [&str; 7] = [
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "100.64.0.0/10",
-    "169.254.0.0/16",
-    "fc00::/7",
-    "fe80::/10",
-];
-
 /// What holds where nobody says anything.
 pub fn values() -> Value {
     json!({
@@ -33,7 +22,7 @@ pub fn values() -> Value {
             "inFlightReading": 100, "inFlightMutating": 50
         },
         "podSecurity": {"enforce": "baseline", "warn": "restricted", "audit": "restricted"},
-        "networkPolicy": {"mode": "Isolated", "publicEgress": true, "allowedCIDRs": [], "deniedCIDRs": DENIED},
+        "networkPolicy": {"mode": "Isolated", "publicEgress": true, "allowedCIDRs": [], "deniedCIDRs": skerry_api::virtual_cluster::DENIED_CIDRS},
         "pause": {"mode": "None"},
         "deletion": {"protect": false, "deadline": "10m", "volumes": "Delete"}
     })

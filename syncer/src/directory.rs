@@ -109,7 +109,7 @@ impl Effective {
         let isolation = isolated.then(|| NetworkIsolation {
             public_egress: network.get("publicEgress").and_then(Value::as_bool).unwrap_or(true),
             allowed: list("allowedCIDRs", &[]),
-            denied: list("deniedCIDRs", &DENIED),
+            denied: list("deniedCIDRs", &skerry_api::virtual_cluster::DENIED_CIDRS),
             ..NetworkIsolation::default()
         });
         Self {
@@ -150,17 +150,6 @@ impl Effective {
         }
     }
 }
-
-/// Built-in `networkPolicy.deniedCIDRs`.
-const DENIED: [&str; 7] = [
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "100.64.0.0/10",
-    "169.254.0.0/16",
-    "fc00::/7",
-    "fe80::/10",
-];
 
 impl Owner {
     /// Reads a VirtualCluster.

@@ -12,6 +12,10 @@ pub const NEVER: &str = "9223372036854775807";
 /// Time limit of one call; watches have none.
 const CALL: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// Answers asked for.
+const JSON: &str = "application/json";
+const PARTIAL_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
@@ -108,13 +112,14 @@ impl Wire {
 
     async fn call(
         &self,
+        accept: &str,
         method: Method,
         path: &str,
         content: Option<&str>,
         body: Option<&Value>,
     ) -> Result<Value, WireError> {
         let run = async {
-            let response = self.send(method, path, content, body).await?;
+            let response = self.send(accept, method, path, content, body).await?;
             let (parts, body) = response.into_parts();
             let bytes = body.collect().await.map_err(WireError::Read)?.to_bytes();
             if parts.status.is_success() {
@@ -127,13 +132,13 @@ impl Wire {
 
     async fn send(
         &self,
+        accept: &str,
         method: Method,
         path: &str,
         content: Option<&str>,
         body: Option<&Value>,
     ) -> Result<http::Response<Body>, WireError> {
-        let mut request =
-            Request::builder().method(method).uri(path).header(header::ACCEPT, "application/json");
+        let mut request = Request::builder().method(method).uri(path).header(header::ACCEPT, accept);
         if let Some(content) = content {
             request = request.header(header::CONTENT_TYPE, content);
         }
@@ -144,7 +149,7 @@ impl Wire {
 
     /// GET.
     pub async fn get(&self, path: &str) -> Result<Value, WireError> {
-        self.call(Method::GET, path, None, None).await
+        self.call(JSON, Method::GET, path, None, None).await
     }
 
     /// GET that knows absence.
@@ -158,36 +163,24 @@ impl Wire {
 
     /// A collection's metadata alone.
     pub async fn list_metadata(&self, path: &str) -> Result<Value, WireError> {
-        const PARTIAL: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-        let run = async {
-            let request = Request::builder().uri(path).header(header::ACCEPT, PARTIAL);
-            let request = request.body(Body::empty()).map_err(WireError::Request)?;
-            let response = self.client.send(request).await.map_err(WireError::Call)?;
-            let (parts, body) = response.into_parts();
-            let bytes = body.collect().await.map_err(WireError::Read)?.to_bytes();
-            if parts.status.is_success() {
-                return serde_json::from_slice(&bytes).map_err(WireError::Decode);
-            }
-            Err(status_error(&parts, &bytes))
-        };
-        tokio::time::timeout(CALL, run).await.unwrap_or(Err(WireError::Timeout))
+        self.call(PARTIAL_LIST, Method::GET, path, None, None).await
     }
 
     /// POST to a collection or subresource.
     pub async fn create(&self, path: &str, body: &Value) -> Result<Value, WireError> {
         let path = format!("{path}?fieldManager={FIELD_MANAGER}&fieldValidation=Strict");
-        self.call(Method::POST, &path, Some("application/json"), Some(body)).await
+        self.call(JSON, Method::POST, &path, Some(JSON), Some(body)).await
     }
 
     /// Apply to a path that carries its own options.
     pub async fn apply_raw(&self, path: &str, body: &Value) -> Result<Value, WireError> {
-        self.call(Method::PATCH, path, Some("application/apply-patch+yaml"), Some(body)).await
+        self.call(JSON, Method::PATCH, path, Some("application/apply-patch+yaml"), Some(body)).await
     }
 
     /// Forced server-side apply.
     pub async fn apply(&self, path: &str, body: &Value) -> Result<Value, WireError> {
         let path = format!("{path}?fieldManager={FIELD_MANAGER}&force=true&fieldValidation=Strict");
-        self.call(Method::PATCH, &path, Some("application/apply-patch+yaml"), Some(body)).await
+        self.call(JSON, Method::PATCH, &path, Some("application/apply-patch+yaml"), Some(body)).await
     }
 
     /// Apply that creates and never merges into what is there: 409 when present (EN13).
@@ -211,13 +204,14 @@ impl Wire {
     /// Strategic merge patch.
     pub async fn strategic(&self, path: &str, body: &Value) -> Result<Value, WireError> {
         let path = format!("{path}?fieldManager={FIELD_MANAGER}");
-        self.call(Method::PATCH, &path, Some("application/strategic-merge-patch+json"), Some(body)).await
+        self.call(JSON, Method::PATCH, &path, Some("application/strategic-merge-patch+json"), Some(body))
+            .await
     }
 
     /// JSON merge patch.
     pub async fn merge(&self, path: &str, body: &Value) -> Result<Value, WireError> {
         let path = format!("{path}?fieldManager={FIELD_MANAGER}");
-        self.call(Method::PATCH, &path, Some("application/merge-patch+json"), Some(body)).await
+        self.call(JSON, Method::PATCH, &path, Some("application/merge-patch+json"), Some(body)).await
     }
 
     /// DELETE with a UID precondition; absence is success.
@@ -232,7 +226,7 @@ impl Wire {
         if let Some(grace) = grace {
             options["gracePeriodSeconds"] = json!(grace);
         }
-        match self.call(Method::DELETE, path, Some("application/json"), Some(&options)).await {
+        match self.call(JSON, Method::DELETE, path, Some(JSON), Some(&options)).await {
             Ok(answer) => Ok(Some(answer)),
             Err(error) if error.not_found() => Ok(None),
             Err(error) => Err(error),
@@ -241,7 +235,7 @@ impl Wire {
 
     /// The open answer of a watch, to be read line by line.
     pub async fn stream(&self, path: &str) -> Result<Body, WireError> {
-        let open = self.send(Method::GET, path, None, None);
+        let open = self.send(JSON, Method::GET, path, None, None);
         let response =
             tokio::time::timeout(CALL, open).await.map_err(|_| WireError::Timeout).and_then(|r| r)?;
         let (parts, body) = response.into_parts();

@@ -8,39 +8,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 /// Resource name to thousandths of its unit.
 pub type Amounts = BTreeMap<String, i128>;
 
-const SUFFIXES: [(&str, i128); 13] = [
-    ("Ki", 1 << 10),
-    ("Mi", 1 << 20),
-    ("Gi", 1 << 30),
-    ("Ti", 1 << 40),
-    ("Pi", 1 << 50),
-    ("Ei", 1 << 60),
-    ("k", 1_000),
-    ("M", 1_000_000),
-    ("G", 1_000_000_000),
-    ("T", 1_000_000_000_000),
-    ("P", 1_000_000_000_000_000),
-    ("E", 1_000_000_000_000_000_000),
-    ("", 1),
-];
-
 /// A quantity in thousandths; unreadable text counts as nothing.
 pub fn milli(quantity: &Quantity) -> i128 {
-    let text = quantity.0.trim();
-    if let Some(number) = text.strip_suffix('m') {
-        return decimal(number, 1) / 1000;
-    }
-    let (suffix, factor) = SUFFIXES.iter().find(|(s, _)| text.ends_with(s)).copied().unwrap_or(("", 1));
-    decimal(text.strip_suffix(suffix).unwrap_or(text), factor)
-}
-
-/// `number × factor`, in thousandths.
-fn decimal(number: &str, factor: i128) -> i128 {
-    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
-    let whole: i128 = whole.parse().unwrap_or(0);
-    let digits: String = part.chars().chain("000".chars()).take(3).collect();
-    let part: i128 = digits.parse().unwrap_or(0);
-    (whole * 1000 + part) * factor
+    skerry_api::quantity::parse(quantity.0.trim()).unwrap_or_default() / 1_000_000
 }
 
 fn add(to: &mut Amounts, from: &BTreeMap<String, Quantity>) {

@@ -57,8 +57,13 @@ pub fn sentence(error: &Error) -> String {
     if let Error::Api(status) = error {
         return status.message.clone();
     }
+    chain(error)
+}
+
+/// An error with its causes, each once.
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(cause) = source {
         let more = cause.to_string();
         if !text.ends_with(&more) {

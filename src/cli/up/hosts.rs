@@ -157,7 +157,7 @@ fn clients_of(server: &Arc<Server>, component: &'static str, id: &str) -> Result
 /// Keeps the simulated nodes of a host going; a start that fails is tried again.
 async fn simulate(hollow: Hollow, client: Client, shutdown: Shutdown) {
     while let Err(failed) = hollow.clone().run(client.clone(), shutdown.token()).await {
-        tracing::warn!(host = %hollow.name, error = %crate::manager::chain(&failed), "simulated nodes could not be made");
+        tracing::warn!(host = %hollow.name, error = %skerry_kit::error::chain(&failed), "simulated nodes could not be made");
         tokio::select! {
             () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
             () = shutdown.wait() => return,

@@ -92,7 +92,7 @@ fn server_config(args: &UpArgs, data: &DataDir) -> Result<ServerConfig, Failure>
         "serving": {"baseDomain": args.domain},
         "store": store,
     });
-    ServerConfig::from_value(&tree).map_err(|e| Failure::Usage(manager::chain(&e)))
+    ServerConfig::from_value(&tree).map_err(|e| Failure::Usage(skerry_kit::error::chain(&e)))
 }
 
 /// Where clients outside reach the process.
@@ -131,7 +131,7 @@ pub async fn run(args: UpArgs) -> Result<(), Failure> {
     for rule in rules::all() {
         builder = builder.rule(rule);
     }
-    let server = builder.build().await.map_err(|e| Failure::Failed(manager::chain(&e)))?;
+    let server = builder.build().await.map_err(|e| Failure::Failed(skerry_kit::error::chain(&e)))?;
     let shutdown = Shutdown::new();
     let serving = [
         tokio::spawn({

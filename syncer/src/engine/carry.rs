@@ -377,18 +377,20 @@ async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantOb
             Ok(None)
         }
         Ok(None) => Ok(None),
-        Err(error) if error.conflict() => {
-            // Someone was first: ourselves in an earlier life, or a foreigner.
-            match pass.host_object(key, true).await? {
-                Some(host) => match pass.claim(key, &host) {
-                    HostSide::Foreign => refuse(pass, key, tenant, taken(tenant)).await,
-                    HostSide::Collision => refuse(pass, key, tenant, collision(tenant)).await,
-                    _ => Ok(Some(Duration::ZERO)),
-                },
-                None => Ok(Some(Duration::from_millis(200))),
-            }
-        }
+        Err(error) if error.conflict() => not_first(pass, key, tenant).await,
         Err(error) => denied(pass, key, tenant, error).await,
+    }
+}
+
+/// Someone made the host object before us: ourselves in an earlier life, or a foreigner.
+pub(super) async fn not_first(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {
+    match pass.host_object(key, true).await? {
+        Some(host) => match pass.claim(key, &host) {
+            HostSide::Foreign => refuse(pass, key, tenant, taken(tenant)).await,
+            HostSide::Collision => refuse(pass, key, tenant, collision(tenant)).await,
+            _ => Ok(Some(Duration::ZERO)),
+        },
+        None => Ok(Some(Duration::from_millis(200))),
     }
 }
 

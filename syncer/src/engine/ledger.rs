@@ -3,38 +3,41 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
+use skerry_api::quantity;
 
 use crate::{
     kind::Kind,
-    kinds::quantity,
     object::{Fields, HostObj, items},
     refusal::{Reason, Refusal},
 };
 
-/// What an object counts for, in thousandths.
+/// One of a thing that is counted, in billionths.
+const ONE: i128 = 1_000_000_000;
+
+/// What an object counts for, in billionths.
 pub(crate) fn figures(kind: Kind, host: &HostObj) -> Box<[(Arc<str>, i128)]> {
     let mut out: BTreeMap<Arc<str>, i128> = BTreeMap::new();
     match kind {
         Kind::Pod => pod(host, &mut out),
         Kind::PersistentVolumeClaim => {
-            out.insert("persistentvolumeclaims".into(), 1000);
+            out.insert("persistentvolumeclaims".into(), ONE);
             if let Some(size) =
-                host.value().pointer("/spec/resources/requests/storage").and_then(Value::as_str)
+                host.value().pointer("/spec/resources/requests/storage").and_then(quantity::of)
             {
-                out.insert("requests.storage".into(), quantity(size).unwrap_or_default());
+                out.insert("requests.storage".into(), size);
             }
         }
         Kind::Service => {
-            out.insert("services".into(), 1000);
-            out.insert("count/services".into(), 1000);
+            out.insert("services".into(), ONE);
+            out.insert("count/services".into(), ONE);
             match host.text("/spec/type") {
-                "NodePort" => drop(out.insert("services.nodeports".into(), 1000)),
-                "LoadBalancer" => drop(out.insert("services.loadbalancers".into(), 1000)),
+                "NodePort" => drop(out.insert("services.nodeports".into(), ONE)),
+                "LoadBalancer" => drop(out.insert("services.loadbalancers".into(), ONE)),
                 _ => {}
             }
         }
-        Kind::ConfigMap => drop(out.insert("count/configmaps".into(), 1000)),
-        Kind::Secret => drop(out.insert("count/secrets".into(), 1000)),
+        Kind::ConfigMap => drop(out.insert("count/configmaps".into(), ONE)),
+        Kind::Secret => drop(out.insert("count/secrets".into(), ONE)),
         _ => {}
     }
     out.into_iter().collect()
@@ -44,13 +47,12 @@ fn pod(host: &HostObj, out: &mut BTreeMap<Arc<str>, i128>) {
     if matches!(host.text("/status/phase"), "Succeeded" | "Failed") {
         return;
     }
-    out.insert("pods".into(), 1000);
-    out.insert("count/pods".into(), 1000);
+    out.insert("pods".into(), ONE);
+    out.insert("count/pods".into(), ONE);
     for side in ["requests", "limits"] {
         for resource in ["cpu", "memory", "ephemeral-storage"] {
             let one = |container: &Value| {
-                let value = container.pointer(&format!("/resources/{side}/{resource}"))?;
-                quantity(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+                container.pointer(&format!("/resources/{side}/{resource}")).and_then(quantity::of)
             };
             let sum: i128 = items(&host.0, "/spec/containers").iter().filter_map(one).sum();
             let init: i128 =
@@ -80,23 +82,19 @@ pub(crate) fn reserve(
 ) -> Result<(), Refusal> {
     for (name, figure) in figures {
         let Some(limit) = quota.get(&**name) else { continue };
-        let Some(hard) = quantity(limit) else { continue };
+        let Some(hard) = quantity::parse(limit) else { continue };
         let now = used.get(name).copied().unwrap_or_default();
         if now + figure > hard {
             let message = format!(
                 "exceeded quota: skerry, requested: {name}={}, used: {name}={}, limited: {name}={limit}",
-                shown(*figure),
-                shown(now)
+                quantity::format(*figure),
+                quantity::format(now)
             );
             return Err(Refusal::new(Reason::QuotaExceeded, message));
         }
     }
     add(used, figures, 1);
     Ok(())
-}
-
-fn shown(thousandths: i128) -> String {
-    if thousandths % 1000 == 0 { (thousandths / 1000).to_string() } else { format!("{thousandths}m") }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    carry::{self, Next, Pass, StepError, collision, denied, refuse, taken, wanted},
+    carry::{self, Next, Pass, StepError, denied, not_first, refuse, taken, wanted},
     decide::HostSide,
     ledger,
     model::Key,
@@ -206,14 +206,7 @@ async fn create(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {
     ledger::add(&mut pass.tenant.model.lock().used, &figures, -1);
     match host {
         Ok(host) => made(pass, key, tenant, &desired, host).await,
-        Err(error) if error.conflict() => match pass.host_object(key, true).await? {
-            Some(host) => match pass.claim(key, &host) {
-                HostSide::Foreign => refuse(pass, key, tenant, taken(tenant)).await,
-                HostSide::Collision => refuse(pass, key, tenant, collision(tenant)).await,
-                _ => Ok(Some(Duration::ZERO)),
-            },
-            None => Ok(Some(Duration::from_millis(200))),
-        },
+        Err(error) if error.conflict() => not_first(pass, key, tenant).await,
         Err(error) => denied(pass, key, tenant, error).await,
     }
 }

@@ -13,6 +13,7 @@ pub mod slice;
 pub(crate) mod tests_support;
 
 use serde_json::Value;
+use skerry_api::quantity;
 
 use crate::{
     facts::Facts,
@@ -208,10 +209,7 @@ pub(crate) fn status_differs(tenant: &TenantObj, up: &Value) -> bool {
 
 /// Whether two texts are one quantity (`1000m` and `1`).
 fn quantity_equal(a: &str, b: &str) -> bool {
-    match (quantity(a), quantity(b)) {
-        (Some(x), Some(y)) => x == y,
-        _ => false,
-    }
+    quantity::parse(a).is_some_and(|a| quantity::parse(b) == Some(a))
 }
 
 /// A number against a text quantity.
@@ -222,38 +220,6 @@ fn scalar_equal(a: &Value, b: &Value) -> bool {
         }
         _ => false,
     }
-}
-
-/// A quantity in thousandths; `None` when the text is none.
-pub(crate) fn quantity(text: &str) -> Option<i128> {
-    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).unwrap_or(text.len());
-    let (number, suffix) = text.split_at(end);
-    let scale: i128 = match suffix {
-        "" => 1000,
-        "m" => 1,
-        "k" => 1_000_000,
-        "M" => 1_000_000_000,
-        "G" => 1_000_000_000_000,
-        "T" => 1_000_000_000_000_000,
-        "P" => 1_000_000_000_000_000_000,
-        "Ki" => 1024 * 1000,
-        "Mi" => 1024_i128.pow(2) * 1000,
-        "Gi" => 1024_i128.pow(3) * 1000,
-        "Ti" => 1024_i128.pow(4) * 1000,
-        "Pi" => 1024_i128.pow(5) * 1000,
-        _ => return None,
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let sign = if whole.starts_with('-') { -1 } else { 1 };
-    let whole: i128 =
-        if whole.is_empty() || whole == "-" { 0 } else { whole.parse::<i128>().ok()?.checked_mul(scale)? };
-    let mut part = 0_i128;
-    let mut unit = scale;
-    for digit in fraction.bytes() {
-        unit /= 10;
-        part += i128::from(digit.checked_sub(b'0')?) * unit;
-    }
-    if number.is_empty() { None } else { Some(whole + sign * part) }
 }
 
 #[cfg(test)]
@@ -280,7 +246,5 @@ mod tests {
         assert!(!surplus(&fields, &desired));
         assert!(surplus(&fields, &json!({"data": {}, "spec": {"ports": [{"port": 80}]}})));
         assert!(surplus(&fields, &json!({"data": {"a": "1"}, "spec": {"ports": [{"port": 81}]}})));
-        assert_eq!(quantity("0.5"), quantity("500m"));
-        assert_eq!(quantity("abc"), None);
     }
 }

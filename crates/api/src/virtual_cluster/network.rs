@@ -2,6 +2,17 @@
 
 use crate::schema;
 
+/// Built-in `networkPolicy.deniedCIDRs`: networks that `publicEgress` does not include.
+pub const DENIED_CIDRS: [&str; 7] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "fc00::/7",
+    "fe80::/10",
+];
+
 optional! {
     /// Network.
     pub struct Network {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::element::{Element, Parsed};
 use super::typed::{At, Shape, Types};
+use crate::model::go_text;
 use crate::model::schema::{ListTy, Ty};
 
 /// Kind of a finding.
@@ -154,7 +155,7 @@ impl<'s> Check<'s> {
         let message = match ty {
             Ty::Bool => format!("expected boolean, got {}", got(value)),
             Ty::Int32 | Ty::Int64 | Ty::Float => {
-                format!("expected numeric (int or float), got {}", go_type(value))
+                format!("expected numeric (int or float), got {}", go_text::type_name(value))
             }
             Ty::Str | Ty::Bytes | Ty::Duration => format!("expected string, got {}", go_syntax(value)),
             _ => format!("expected any scalar, got {}", got(value)),
@@ -165,35 +166,7 @@ impl<'s> Check<'s> {
 
 /// A value in a message, as upstream prints its wrapper.
 fn got(value: &Value) -> String {
-    format!("&{{{}}}", plain(value))
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "<nil>".to_owned(),
-        Value::String(s) => s.clone(),
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(plain).collect();
-            format!("[{}]", items.join(" "))
-        }
-        Value::Object(members) => {
-            let members: Vec<String> = members.iter().map(|(k, v)| format!("{k}:{}", plain(v))).collect();
-            format!("map[{}]", members.join(" "))
-        }
-        scalar => scalar.to_string(),
-    }
-}
-
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "<nil>",
-        Value::Bool(_) => "bool",
-        Value::Number(n) if n.is_f64() => "float64",
-        Value::Number(_) => "int64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
-    }
+    format!("&{{{}}}", go_text::value(value))
 }
 
 fn go_syntax(value: &Value) -> String {

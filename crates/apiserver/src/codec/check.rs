@@ -88,16 +88,9 @@ impl<'a> Walk<'a> {
         for (name, value) in members.iter_mut() {
             let Some(field) = def.field(name) else { continue };
             if !value.is_null() {
-                let mut path = std::mem::take(&mut self.path);
-                let place = Place { owner: def, field: &field.name };
-                let out = path.member(name, |path| {
-                    std::mem::swap(&mut self.path, path);
-                    let out = self.value(&field.ty, value, place);
-                    std::mem::swap(&mut self.path, path);
-                    out
-                });
-                self.path = path;
-                out?;
+                let len = self.path.push_member(name);
+                self.value(&field.ty, value, Place { owner: def, field: &field.name })?;
+                self.path.truncate(len);
             }
             if is_absent(field, value) {
                 gone.push(name.clone());
@@ -118,15 +111,9 @@ impl<'a> Walk<'a> {
                 *value = zero_item(ty);
                 continue;
             }
-            let mut path = std::mem::take(&mut self.path);
-            let out = path.member(name, |path| {
-                std::mem::swap(&mut self.path, path);
-                let out = self.value(ty, value, place);
-                std::mem::swap(&mut self.path, path);
-                out
-            });
-            self.path = path;
-            out?;
+            let len = self.path.push_member(name);
+            self.value(ty, value, place)?;
+            self.path.truncate(len);
         }
         Ok(())
     }
@@ -137,15 +124,9 @@ impl<'a> Walk<'a> {
                 *value = zero_item(ty);
                 continue;
             }
-            let mut path = std::mem::take(&mut self.path);
-            let out = path.index(i, |path| {
-                std::mem::swap(&mut self.path, path);
-                let out = self.value(ty, value, place);
-                std::mem::swap(&mut self.path, path);
-                out
-            });
-            self.path = path;
-            out?;
+            let len = self.path.push_index(i);
+            self.value(ty, value, place)?;
+            self.path.truncate(len);
         }
         Ok(())
     }

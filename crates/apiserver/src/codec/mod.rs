@@ -127,23 +127,40 @@ pub(crate) struct Path(String);
 impl Path {
     /// Runs `inner` with a member appended.
     pub(crate) fn member<T>(&mut self, name: &str, inner: impl FnOnce(&mut Self) -> T) -> T {
-        let len = self.0.len();
-        if len > 0 {
-            self.0.push('.');
-        }
-        self.0.push_str(name);
+        let len = self.push_member(name);
         let out = inner(self);
-        self.0.truncate(len);
+        self.truncate(len);
         out
     }
 
     /// Runs `inner` with an index appended.
     pub(crate) fn index<T>(&mut self, i: usize, inner: impl FnOnce(&mut Self) -> T) -> T {
+        let len = self.push_index(i);
+        let out = inner(self);
+        self.truncate(len);
+        out
+    }
+
+    /// Appends a member; answers the length to go back to.
+    pub(crate) fn push_member(&mut self, name: &str) -> usize {
+        let len = self.0.len();
+        if len > 0 {
+            self.0.push('.');
+        }
+        self.0.push_str(name);
+        len
+    }
+
+    /// Appends an index; answers the length to go back to.
+    pub(crate) fn push_index(&mut self, i: usize) -> usize {
         let len = self.0.len();
         self.0.push_str(&format!("[{i}]"));
-        let out = inner(self);
+        len
+    }
+
+    /// Goes back to what stood before a push.
+    pub(crate) fn truncate(&mut self, len: usize) {
         self.0.truncate(len);
-        out
     }
 
     pub(crate) fn text(&self) -> String {

@@ -6,6 +6,7 @@ use super::compile::CustomVersion;
 use super::definition::{Definition, Scale};
 use super::path::Path;
 use super::{fill, formats, lists, meta, prune as pruning, validate as schema};
+use crate::model::go_text;
 use crate::model::status::Cause;
 
 /// A body that cannot be read as the object it claims to be (400).
@@ -253,17 +254,5 @@ fn wrong_type(path: &str, value: &Value, want: &str) -> String {
         Value::Null => "<nil>".into(),
         other => super::path::shown(other),
     };
-    format!("{path} accessor error: {shown} is of the type {}, expected {want}", go_type(value))
-}
-
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "<nil>",
-        Value::Bool(_) => "bool",
-        Value::Number(n) if n.is_i64() => "int64",
-        Value::Number(_) => "float64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
-    }
+    format!("{path} accessor error: {shown} is of the type {}, expected {want}", go_text::type_name(value))
 }

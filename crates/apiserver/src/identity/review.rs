@@ -53,13 +53,7 @@ pub fn token_request(
     let mut warnings = Vec::new();
     let seconds = life(&gvk, &request["spec"], max_life, &mut warnings)?;
     let own = issuer.audiences().get(..1).unwrap_or_default();
-    let asked: Vec<String> = request["spec"]["audiences"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect();
+    let asked = audiences(&request);
     let audiences = if asked.is_empty() { own.to_vec() } else { asked };
     let mut binding = Binding { namespace: namespace.into(), account: account.clone(), ..Binding::default() };
     bind(&mut binding, objects, &request["spec"]["boundObjectRef"])?;
@@ -161,19 +155,19 @@ fn bind(binding: &mut Binding, objects: &impl Lookup, to: &Value) -> Result<(), 
     Ok(())
 }
 
+/// `spec.audiences` of a request.
+fn audiences(request: &Value) -> Vec<String> {
+    let asked = request["spec"]["audiences"].as_array().into_iter().flatten();
+    asked.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
 /// Answers a TokenReview: the object with its status.
 pub fn token_review<L: Lookup>(by: &Authenticator<'_, L>, mut review: Value) -> Result<Value, ApiStatus> {
     let token = review["spec"]["token"].as_str().unwrap_or_default().to_owned();
     if token.is_empty() {
         return Err(ApiStatus::bad_request("token is required for TokenReview in authentication"));
     }
-    let asked: Vec<String> = review["spec"]["audiences"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect();
+    let asked = audiences(&review);
     let audiences = if asked.is_empty() { by.issuer.audiences() } else { &asked };
     review["status"] = match by.token(&token, audiences) {
         Ok((who, fit)) => json!({ "authenticated": true, "user": user_info(&who), "audiences": fit }),

@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod clock;
 pub mod defaults;
+pub(crate) mod go_text;
 pub mod gvk;
 pub mod names;
 pub mod object;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::PatchError;
 use super::strategic::{DIRECTIVE, SET_ORDER};
+use crate::model::go_text;
 
 /// Positions of items by the value of their merge key; the first of several wins.
 pub(super) struct KeyIndex(HashMap<String, usize>);
@@ -72,7 +73,7 @@ pub(super) fn same_kinds(lists: &[&[Value]]) -> Result<bool, PatchError> {
         return Err(PatchError::unfit("lists of lists are not supported"));
     }
     if items.any(|item| std::mem::discriminant(item) != std::mem::discriminant(first)) {
-        let lists: Vec<String> = lists.iter().map(|l| go_value(&Value::Array(l.to_vec()))).collect();
+        let lists: Vec<String> = lists.iter().map(|l| go_text::value(&Value::Array(l.to_vec()))).collect();
         return Err(PatchError::internal(format!(
             "list element types are not identical: [{}]",
             lists.join(" ")
@@ -159,8 +160,8 @@ pub(super) fn check_order(patch: &[Value], order: &[Value], key: Option<&str>) -
         if !found {
             return Err(PatchError::internal(format!(
                 "The order in patch list:\n{}\n doesn't match {SET_ORDER} list:\n{}\n",
-                go_value(&Value::Array(patch.to_vec())),
-                go_value(&Value::Array(order.to_vec()))
+                go_text::value(&Value::Array(patch.to_vec())),
+                go_text::value(&Value::Array(order.to_vec()))
             )));
         }
     }
@@ -184,39 +185,17 @@ pub(super) fn as_object(value: &Value) -> Result<&Map<String, Value>, PatchError
 pub(super) fn wrong_kind(expected: &str, got: &Value) -> PatchError {
     let got = match got {
         Value::Null => "%!s(<nil>)",
-        Value::Bool(_) => "bool",
-        Value::Number(n) if n.is_f64() => "float64",
-        Value::Number(_) => "int64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
+        other => go_text::type_name(other),
     };
     PatchError::internal(format!("expected a {expected}, but received a {got}"))
 }
 
 pub(super) fn no_merge_key(item: &Map<String, Value>, key: &str) -> PatchError {
-    let item = go_value(&Value::Object(item.clone()));
+    let item = go_text::value(&Value::Object(item.clone()));
     PatchError::internal(format!("map: {item} does not contain declared merge key: {key}"))
 }
 
 pub(super) fn unknown_directive(directive: &Value, item: &Map<String, Value>) -> PatchError {
-    let (directive, item) = (go_value(directive), go_value(&Value::Object(item.clone())));
+    let (directive, item) = (go_text::value(directive), go_text::value(&Value::Object(item.clone())));
     PatchError::internal(format!("unknown patch type: {directive} in map: {item}"))
-}
-
-/// The text Go's `%v` gives a decoded JSON value.
-pub(super) fn go_value(value: &Value) -> String {
-    match value {
-        Value::Null => "<nil>".to_owned(),
-        Value::String(s) => s.clone(),
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(go_value).collect();
-            format!("[{}]", items.join(" "))
-        }
-        Value::Object(members) => {
-            let members: Vec<String> = members.iter().map(|(k, v)| format!("{k}:{}", go_value(v))).collect();
-            format!("map[{}]", members.join(" "))
-        }
-        scalar => scalar.to_string(),
-    }
 }

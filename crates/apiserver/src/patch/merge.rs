@@ -39,7 +39,8 @@ fn merge(members: &mut Map<String, Value>, changes: &Map<String, Value>) {
     }
 }
 
-fn without_nulls(value: &Value) -> Value {
+/// A value without its `null` members, at any depth.
+pub(super) fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(members) => Value::Object(
             members

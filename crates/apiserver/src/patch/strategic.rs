@@ -10,6 +10,7 @@ use super::lists::{
     KeyIndex, arrange, as_list, as_object, check_order, no_merge_key, places, same_kinds, unknown_directive,
     wrong_kind,
 };
+use super::merge::without_nulls;
 use crate::model::schema::{Patch, Schema, Ty};
 
 pub(super) const DIRECTIVE: &str = "$patch";
@@ -266,20 +267,6 @@ fn item_type(ty: Option<&Ty>) -> Option<&Ty> {
     match ty {
         Some(Ty::List(list)) => Some(&list.item),
         _ => None,
-    }
-}
-
-fn without_nulls(value: &Value) -> Value {
-    match value {
-        Value::Object(members) => Value::Object(
-            members
-                .iter()
-                .filter(|(_, v)| !v.is_null())
-                .map(|(k, v)| (k.clone(), without_nulls(v)))
-                .collect(),
-        ),
-        Value::Array(items) => Value::Array(items.iter().map(without_nulls).collect()),
-        scalar => scalar.clone(),
     }
 }
 
