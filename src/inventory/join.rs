@@ -3,10 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
-use kube::api::{Api, ListParams, PostParams};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{Api, ListParams};
 use kube::{Client, Config, ResourceExt};
 use serde_json::{Value, json};
 use skerry_api::cluster_profile::{JOINED, joined};
@@ -19,26 +17,13 @@ use skerry_kit::{apply, error};
 use super::health::statement;
 use super::names::{is_member_name, real_name};
 use super::profile::Facts;
+use super::rights::{Rights, grant, mint};
 use super::{InventorySettings, properties};
 
-/// Life of the stored token.
-pub(super) const TOKEN_SECONDS: i64 = 86_400;
 /// Type of the stored credential.
 const SECRET_TYPE: &str = "skerry.dev/push-credential";
 /// Annotation with the time of issue.
 pub(super) const ISSUED: &str = "skerry.dev/issued";
-
-/// What Skerry may do in a member.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rights {
-    /// Read nodes, pods and namespaces.
-    Observe,
-    /// Also deliver workloads.
-    #[default]
-    Deliver,
-    /// Everything.
-    Full,
-}
 
 /// A join.
 #[derive(Clone, Debug, Default)]
@@ -134,7 +119,7 @@ pub async fn push(
     let id = member_id(&member).await?;
     let profile = real_name(&settings.manager, &join.name);
     refuse_duplicates(hub, settings, &profile, &id).await?;
-    grant(&member, join.rights).await.map_err(at("rights"))?;
+    grant(&member, join.rights, join.host).await.map_err(at("rights"))?;
     let token = mint(&member).await.map_err(at("token"))?;
     ensure_namespace(hub, &settings.namespace).await?;
     store_credential(hub, settings, join, &address, &token).await?;
@@ -210,106 +195,7 @@ async fn refuse_duplicates(
     }
 }
 
-/// Rules of a preset (inventory section 3).
-fn rules(rights: Rights) -> Value {
-    let read = json!(["get", "list", "watch"]);
-    let all = json!(["get", "list", "watch", "create", "update", "patch", "delete"]);
-    let mut rules = vec![
-        json!({"apiGroups": [""], "resources": ["nodes", "pods", "namespaces"], "verbs": read}),
-        json!({
-            "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterrolebindings"],
-            "resourceNames": [ROLE], "verbs": ["get", "delete"],
-        }),
-        json!({"nonResourceURLs": ["/readyz", "/version", "/livez", "/healthz"], "verbs": ["get"]}),
-    ];
-    if rights == Rights::Observe {
-        return rules.into();
-    }
-    if rights == Rights::Full {
-        return json!([
-            {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
-            {"nonResourceURLs": ["*"], "verbs": ["*"]},
-        ]);
-    }
-    let core = [
-        "namespaces",
-        "configmaps",
-        "secrets",
-        "services",
-        "serviceaccounts",
-        "persistentvolumeclaims",
-        "pods",
-        "pods/log",
-        "pods/exec",
-        "pods/attach",
-        "pods/portforward",
-        "pods/status",
-        "resourcequotas",
-        "limitranges",
-        "endpoints",
-        "events",
-        "replicationcontrollers",
-    ];
-    let group =
-        |name: &str, resources: &[&str]| json!({"apiGroups": [name], "resources": resources, "verbs": all});
-    rules.push(group("", &core));
-    rules.push(group("apps", &["deployments", "statefulsets", "daemonsets", "replicasets"]));
-    rules.push(group("batch", &["jobs", "cronjobs"]));
-    rules.push(group("networking.k8s.io", &["networkpolicies", "ingresses"]));
-    rules.push(group("discovery.k8s.io", &["endpointslices"]));
-    rules.push(group("policy", &["poddisruptionbudgets"]));
-    rules.push(group("autoscaling", &["horizontalpodautoscalers"]));
-    rules.push(group("rbac.authorization.k8s.io", &["roles", "rolebindings"]));
-    rules.push(group("apiextensions.k8s.io", &["customresourcedefinitions"]));
-    rules.push(group("about.k8s.io", &["clusterproperties"]));
-    rules.push(json!({"apiGroups": [""], "resources": ["persistentvolumes"], "verbs": read}));
-    rules.push(json!({"apiGroups": ["storage.k8s.io"], "resources": ["storageclasses"], "verbs": read}));
-    rules.push(json!({
-        "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"],
-        "resourceNames": ["edit", "skerry-tenant-sync"], "verbs": ["bind"],
-    }));
-    rules.push(json!({
-        "apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["skerry-tenant"], "verbs": ["impersonate"],
-    }));
-    rules.into()
-}
-
-/// Name of role and binding in a member.
-pub const ROLE: &str = "skerry-member";
-
-/// Namespace, ServiceAccount, role and binding in the member. The binding owns the other two, so that the member's own
-/// garbage collector takes all of it away when the binding goes: it is the last thing that Skerry may delete there.
-async fn grant(member: &Client, rights: Rights) -> Result<(), kube::Error> {
-    ensure_namespace(member, labels::SYSTEM_NAMESPACE).await?;
-    let bindings: Api<ClusterRoleBinding> = Api::all(member.clone());
-    let binding = json!({
-        "metadata": {"name": ROLE},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": ROLE},
-        "subjects": [{"kind": "ServiceAccount", "name": "skerry", "namespace": labels::SYSTEM_NAMESPACE}],
-    });
-    let binding = apply::apply(&bindings, managers::INVENTORY, &typed(binding)?).await?;
-    let owner = json!([{
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "name": ROLE, "uid": binding.uid(),
-    }]);
-    let roles: Api<ClusterRole> = Api::all(member.clone());
-    let role = json!({"metadata": {"name": ROLE, "ownerReferences": owner}, "rules": rules(rights)});
-    apply::apply(&roles, managers::INVENTORY, &typed(role)?).await?;
-    let accounts: Api<ServiceAccount> = Api::namespaced(member.clone(), labels::SYSTEM_NAMESPACE);
-    let meta = json!({"name": "skerry", "namespace": labels::SYSTEM_NAMESPACE, "ownerReferences": owner});
-    apply::apply(&accounts, managers::INVENTORY, &typed(json!({"metadata": meta}))?).await?;
-    Ok(())
-}
-
-/// A token of that ServiceAccount.
-pub async fn mint(member: &Client) -> Result<String, kube::Error> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(member.clone(), labels::SYSTEM_NAMESPACE);
-    let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() };
-    let ask = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
-    let answer = accounts.create_token_request("skerry", &PostParams::default(), &ask).await?;
-    Ok(answer.status.and_then(|s| s.token).unwrap_or_default())
-}
-
-async fn ensure_namespace(client: &Client, name: &str) -> Result<(), kube::Error> {
+pub(super) async fn ensure_namespace(client: &Client, name: &str) -> Result<(), kube::Error> {
     let api: Api<Namespace> = Api::all(client.clone());
     if api.get_metadata_opt(name).await?.is_none() {
         apply::apply(&api, managers::INVENTORY, &typed(json!({"metadata": {"name": name}}))?).await?;
@@ -427,6 +313,6 @@ async fn install_properties(member: &Client, id: &str, join: &Join) -> Result<()
     Err(JoinError::Member { step: "properties", message: "the new kind is not served in time".to_owned() })
 }
 
-fn typed<K: serde::de::DeserializeOwned>(value: Value) -> Result<K, kube::Error> {
+pub(super) fn typed<K: serde::de::DeserializeOwned>(value: Value) -> Result<K, kube::Error> {
     serde_json::from_value(value).map_err(kube::Error::SerdeError)
 }

@@ -21,6 +21,7 @@ pub mod properties;
 pub mod real;
 pub mod register;
 mod renew;
+pub mod rights;
 mod settings;
 pub mod snapshot;
 mod state;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use skerry_api::ClusterReport;
 use skerry_api::virtual_cluster::reasons::managers;
 
-use super::join::{ISSUED, TOKEN_SECONDS, mint};
+use super::join::ISSUED;
+use super::rights::{TOKEN_SECONDS, mint};
 use crate::context::Context;
 
 /// Whether a token issued then is due now.

@@ -1,4 +1,5 @@
-//! A real control plane on loopback: etcd and kube-apiserver, both ended with the value.
+//! A real control plane on loopback: etcd and kube-apiserver, and where a case needs pods, kube-controller-manager,
+//! kube-scheduler and nodes of kwok. All end with the value.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -26,6 +27,17 @@ fn start(folder: &Path, name: &str, args: &[String]) -> Child {
         .stderr(log)
         .spawn()
         .expect("start a tool")
+}
+
+/// A node for kwok.
+fn node(i: usize) -> String {
+    let room = serde_json::json!({"cpu": "16", "memory": "64Gi", "pods": "110"});
+    serde_json::json!({
+        "apiVersion": "v1", "kind": "Node",
+        "metadata": {"name": format!("kwok-{i}"), "labels": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}},
+        "status": {"allocatable": room, "capacity": room},
+    })
+    .to_string()
 }
 
 impl ControlPlane {
@@ -64,11 +76,56 @@ impl ControlPlane {
         let this = Self { folder, port, processes };
         eventually("a serving certificate", Duration::from_secs(60), || this.authority());
         this.write_kubeconfig();
-        let kubectl = Kubectl::new("kubectl", this.kubeconfig());
+        let kubectl = this.kubectl();
         eventually("a ready kube-apiserver", Duration::from_secs(90), || {
             kubectl.run(&["get", "--raw", "/readyz"]).status.success().then_some(())
         });
         this
+    }
+
+    /// The same with `count` nodes, on which pods go Running and nothing is executed.
+    pub fn with_nodes(count: usize) -> Self {
+        let mut this = Self::start();
+        let own = |name: &str| {
+            vec![
+                "--kubeconfig=kubeconfig".to_owned(),
+                "--authentication-kubeconfig=kubeconfig".to_owned(),
+                "--authorization-kubeconfig=kubeconfig".to_owned(),
+                "--leader-elect=false".to_owned(),
+                "--bind-address=127.0.0.1".to_owned(),
+                format!("--secure-port={}", port()),
+                format!("--cert-dir={name}"),
+            ]
+        };
+        let mut manager = own("manager");
+        manager.extend([
+            "--use-service-account-credentials".to_owned(),
+            "--root-ca-file=certs/apiserver.crt".to_owned(),
+            "--service-account-private-key-file=sa.key".to_owned(),
+        ]);
+        let kwok = [
+            "--kubeconfig=kubeconfig".to_owned(),
+            "--config=stages.yaml".to_owned(),
+            "--manage-all-nodes=true".to_owned(),
+            "--node-ip=127.0.0.1".to_owned(),
+            format!("--server-address=127.0.0.1:{}", port()),
+        ];
+        std::fs::write(this.folder.path().join("stages.yaml"), include_str!("stages.yaml")).expect("write");
+        let folder = this.folder.path().to_path_buf();
+        this.processes.push(start(&folder, "kube-controller-manager", &manager));
+        this.processes.push(start(&folder, "kube-scheduler", &own("scheduler")));
+        let kubectl = this.kubectl();
+        for i in 0..count {
+            kubectl.apply(&node(i), &[]);
+        }
+        this.processes.push(start(&folder, "kwok", &kwok));
+        kubectl.ok(&["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=60s"]);
+        this
+    }
+
+    /// kubectl as administrator.
+    pub fn kubectl(&self) -> Kubectl {
+        Kubectl::new("kubectl", self.kubeconfig())
     }
 
     /// Certificates that it made itself: its own and the authority's.

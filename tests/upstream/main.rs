@@ -13,6 +13,7 @@
 mod apps;
 mod control_plane;
 mod fleet;
+mod hosts;
 mod kubectl;
 mod standalone;
 mod verbs;
@@ -47,6 +48,7 @@ const CASES: &[(&str, Case)] = &[
     ("crds_become_established", apps::definitions),
     ("i2_members_have_profiles", fleet::profiles),
     ("i15_a_real_cluster_joins", fleet::joins),
+    ("a_real_cluster_carries_pods", hosts::carries),
 ];
 
 fn main() -> ExitCode {

@@ -117,6 +117,13 @@ pub struct HostNamespace {
 /// The objects of one host namespace, in apply order.
 pub fn isolation(facts: &IsolationFacts, namespace: &HostNamespace) -> Vec<Value> {
     let mut out = vec![namespace_object(facts, namespace)];
+    if let (true, Some(subject)) = (facts.served.role_bindings, &facts.syncer) {
+        let body = json!({
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": SYNC_ROLE},
+            "subjects": [{"kind": "ServiceAccount", "namespace": subject.namespace, "name": subject.name}],
+        });
+        out.push(object(facts, namespace, "rbac.authorization.k8s.io/v1", "RoleBinding", SYNC_ROLE, body));
+    }
     out.push(object(
         facts,
         namespace,
@@ -125,13 +132,6 @@ pub fn isolation(facts: &IsolationFacts, namespace: &HostNamespace) -> Vec<Value
         "default",
         json!({"automountServiceAccountToken": false}),
     ));
-    if let (true, Some(subject)) = (facts.served.role_bindings, &facts.syncer) {
-        let body = json!({
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": SYNC_ROLE},
-            "subjects": [{"kind": "ServiceAccount", "namespace": subject.namespace, "name": subject.name}],
-        });
-        out.push(object(facts, namespace, "rbac.authorization.k8s.io/v1", "RoleBinding", SYNC_ROLE, body));
-    }
     if facts.served.quotas && !facts.quota.is_empty() {
         let body = json!({"spec": {"hard": facts.quota}});
         out.push(object(facts, namespace, "v1", "ResourceQuota", SET_NAME, body));
@@ -297,8 +297,8 @@ mod tests {
             kinds(&set),
             [
                 "Namespace",
-                "ServiceAccount",
                 "RoleBinding",
+                "ServiceAccount",
                 "ResourceQuota",
                 "LimitRange",
                 "NetworkPolicy",
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(own[labels::TENANT], "tk3v2q5x2m7a", "no label of the tenant replaces ours");
         assert_eq!(own["pod-security.kubernetes.io/enforce"], "baseline");
         assert_eq!(own["skerry.dev/n-1"], "a");
-        assert_eq!(set[1]["automountServiceAccountToken"], false);
+        assert_eq!(set[2]["automountServiceAccountToken"], false);
         assert!(set.iter().all(|o| o["metadata"]["annotations"][labels::UID] == "u1"));
         assert_eq!(set, isolation(&facts(), &namespace), "the same facts give the same set");
     }

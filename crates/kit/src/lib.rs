@@ -7,5 +7,6 @@ pub mod error;
 pub mod isolation;
 pub mod kubeconfig;
 pub mod orphans;
+pub mod rights;
 
 pub use endpoint::{Capability, ControlPlaneEndpoint, EndpointCredential, NetworkFacts};

@@ -22,7 +22,8 @@ use crate::cli::exit::Failure;
 use crate::cli::hub::{Hub, HubArgs};
 use crate::cli::output::{Column, age, print, text};
 use crate::cli::progress::Lines;
-use crate::inventory::join::{self, Join, JoinError, Rights};
+use crate::inventory::join::{self, Join, JoinError};
+use crate::inventory::rights::{ROLE, Rights};
 use crate::inventory::{InventorySettings, names};
 
 /// Verbs.
@@ -377,7 +378,7 @@ async fn release(hub: &Hub, short: &str) -> Result<(), String> {
         Client::try_from(config(file).await.map_err(|e| e.to_string())?).map_err(|e| error::sentence(&e))?;
     let bindings: Api<ClusterRoleBinding> = Api::all(client);
     // Role and account are owned by the binding and go with it; the token is dead with the account.
-    match bindings.delete(join::ROLE, &DeleteParams::background()).await {
+    match bindings.delete(ROLE, &DeleteParams::background()).await {
         Err(failed) if error::code(&failed).is_none() => return Err(error::sentence(&failed)),
         _ => {}
     }

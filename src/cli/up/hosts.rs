@@ -26,8 +26,9 @@ use crate::cli::exit::Failure;
 use crate::context::Settings;
 use crate::control_plane::admin::Admin;
 use crate::control_plane::embedded::SystemClients as _;
-use crate::inventory::join::{self, Candidate, Join, Rights};
+use crate::inventory::join::{self, Candidate, Join};
 use crate::inventory::names::real_name;
+use crate::inventory::rights::Rights;
 
 /// A host to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,8 +142,8 @@ pub async fn start(
                 (name, Candidate { config: member, system: None }, false)
             }
         };
-        let request =
-            Join { name: name.clone(), rights: Rights::Full, host: true, simulated, ..Join::default() };
+        let rights = if simulated { Rights::Full } else { Rights::Deliver };
+        let request = Join { name: name.clone(), rights, host: true, simulated, ..Join::default() };
         join::push(hub_client, &settings.inventory, &request, candidate).await?;
     }
     Ok(local)

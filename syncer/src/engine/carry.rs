@@ -13,13 +13,14 @@ use super::{
     model::{Entry, Key},
     observe::slim,
     pods,
+    refused::{collision, denied, not_first, refuse, taken},
     state::{Cost, Tenant},
     upward,
 };
 use crate::{
     facts::Facts,
     kind::Kind,
-    kinds::{Change, Translator, pod::scrub, translator},
+    kinds::{Change, Translator, translator},
     mapping::{Claim, HostRef, NamespaceOrigin},
     object::{Fields, HostObj, TenantObj},
     refusal::{Reason, Refusal},
@@ -323,24 +324,6 @@ pub(super) fn wanted(pass: &Pass, key: &Key, tenant: &TenantObj) -> bool {
     }
 }
 
-pub(super) fn taken(tenant: &TenantObj) -> Refusal {
-    let message =
-        format!("the name {} is taken on the host by an object that is not this cluster's", tenant.name());
-    Refusal::new(Reason::HostNameTaken, message)
-}
-
-pub(super) fn collision(tenant: &TenantObj) -> Refusal {
-    let message =
-        format!("another object of this cluster already stands under the host name of {}", tenant.name());
-    Refusal::new(Reason::NameCollision, message)
-}
-
-/// Tells a refusal where users look, and when it is tried again.
-pub(super) async fn refuse(pass: &Pass, key: &Key, tenant: &TenantObj, refusal: Refusal) -> Next {
-    pass.refused(key, tenant, &refusal).await;
-    Ok(refusal.reason.retry_seconds().map(Duration::from_secs))
-}
-
 async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantObj) -> Next {
     let facts = pass.facts_for(key);
     let desired = match kind.down(tenant, &facts) {
@@ -364,6 +347,7 @@ async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantOb
     let outcome = match answer {
         Ok(value) => {
             let host = pass.took(key, value);
+            pass.tenant.model.lock().taken.remove(key);
             pass.carried(key);
             Ok(Some(host))
         }
@@ -380,47 +364,6 @@ async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantOb
         Err(error) if error.conflict() => not_first(pass, key, tenant).await,
         Err(error) => denied(pass, key, tenant, error).await,
     }
-}
-
-/// Someone made the host object before us: ourselves in an earlier life, or a foreigner.
-pub(super) async fn not_first(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {
-    match pass.host_object(key, true).await? {
-        Some(host) => match pass.claim(key, &host) {
-            HostSide::Foreign => refuse(pass, key, tenant, taken(tenant)).await,
-            HostSide::Collision => refuse(pass, key, tenant, collision(tenant)).await,
-            _ => Ok(Some(Duration::ZERO)),
-        },
-        None => Ok(Some(Duration::from_millis(200))),
-    }
-}
-
-/// A host that says no: a refusal of its own, or a failure to be tried again.
-pub(super) async fn denied(pass: &Pass, key: &Key, tenant: &TenantObj, error: WireError) -> Next {
-    let WireError::Status { code, message, .. } = &error else { return Err(StepError::Host(error)) };
-    if *code == 404 || *code == 409 || *code == 410 || *code == 429 || *code >= 500 || *code == 401 {
-        if *code == 404 {
-            // The host namespace went away under us.
-            pass.tenant.model.lock().prepared.remove(&key.namespace);
-        }
-        return Err(StepError::Host(error));
-    }
-    if message.contains("because it is being terminated") {
-        pass.tenant.model.lock().prepared.remove(&key.namespace);
-        return Err(StepError::Host(error));
-    }
-    let place = pass.place(key);
-    let place = HostObj(serde_json::json!({"metadata": {
-        "namespace": place.as_ref().map(|p| p.namespace.as_str()),
-        "name": place.as_ref().map(|p| p.name.as_str())}}));
-    let message = scrub(message, tenant, &place, &pass.facts);
-    let reason = if *code == 403 && message.contains("exceeded quota") {
-        Reason::HostQuotaExceeded
-    } else if key.kind == Kind::Service && message.contains("already allocated") {
-        Reason::HostConflict
-    } else {
-        Reason::HostAdmissionDenied
-    };
-    refuse(pass, key, tenant, Refusal::new(reason, message)).await
 }
 
 async fn compare(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantObj, host: &HostObj) -> Next {

@@ -97,8 +97,8 @@ impl SyncerHandle {
                     HostSide::Ours { deleting: false } | HostSide::Older { deleting: false } if same => {
                         Ok(allocation(&pass.took(&key, found.0)))
                     }
-                    HostSide::Foreign => Err(ReserveError::Refused(super::carry::taken(&object))),
-                    HostSide::Collision => Err(ReserveError::Refused(super::carry::collision(&object))),
+                    HostSide::Foreign => Err(ReserveError::Refused(super::refused::taken(&object))),
+                    HostSide::Collision => Err(ReserveError::Refused(super::refused::collision(&object))),
                     // An older Service of that name is still going.
                     _ => Err(ReserveError::Unavailable),
                 }
@@ -116,7 +116,7 @@ impl SyncerHandle {
             return self.reserve(tenant, service).await;
         };
         if !matches!(pass.claim(&key, &host), HostSide::Ours { .. }) {
-            return Err(ReserveError::Refused(super::carry::taken(&object)));
+            return Err(ReserveError::Refused(super::refused::taken(&object)));
         }
         let mut desired = ServiceTranslator.down(&object, &pass.facts).map_err(ReserveError::Refused)?;
         if host.annotation(labels::PENDING).is_some() {

@@ -18,6 +18,7 @@ mod observe;
 mod patrol;
 mod pods;
 pub mod queue;
+mod refused;
 mod report;
 mod sources;
 mod state;

@@ -119,6 +119,8 @@ pub struct Model {
     pub complete: BTreeSet<Kind>,
     /// Kinds whose deletions are held, with how many (EN12).
     pub held: BTreeMap<Kind, usize>,
+    /// Since when the host says that a Service's address is taken.
+    pub taken: HashMap<Key, Instant>,
     /// UID of the tenant's `kube-system`.
     pub identity: Option<Arc<str>>,
     /// Figures in use, by resource.
@@ -391,6 +393,7 @@ impl Model {
         let empty = |e: &Entry| e.tenant.is_none() && e.host.is_none() && e.refs.is_empty();
         if self.entries.get(key).is_some_and(|e| empty(e) && self.complete.contains(&key.kind)) {
             self.entries.remove(key);
+            self.taken.remove(key);
         }
     }
 

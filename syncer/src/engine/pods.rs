@@ -5,11 +5,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    carry::{self, Next, Pass, StepError, denied, not_first, refuse, taken, wanted},
+    carry::{self, Next, Pass, StepError, wanted},
     decide::HostSide,
     ledger,
     model::Key,
-    namespaces, tell, tokens, upward,
+    namespaces,
+    refused::{denied, not_first, refuse, taken},
+    tell, tokens, upward,
 };
 use crate::{
     kind::Kind,
