@@ -25,6 +25,7 @@ use tokio::sync::watch;
 
 use crate::control_plane::embedded::SystemClients;
 use crate::control_plane::{probe, secret};
+use crate::inventory::rights;
 use crate::subject::Subject;
 
 /// Lists are made anew at the latest after this: credentials of hosts change without an event.
@@ -58,11 +59,22 @@ pub struct Feed {
 
 type Known = HashMap<String, (String, Client)>;
 
+/// Host policies by class, and front doors by host: what entries depend on beside their own object.
+#[derive(Clone, Default, PartialEq)]
+struct Around {
+    policies: HashMap<String, Value>,
+    front_doors: HashMap<String, (Vec<String>, u16)>,
+}
+
 #[derive(Default)]
 struct Memory {
     hosts: Known,
     front_doors: HashMap<String, (Vec<String>, u16)>,
     tenants: Known,
+    /// What `entries` were made with.
+    around: Around,
+    /// Entries by UID, with the version of the object they were made of.
+    entries: HashMap<String, (String, Arc<TenantEntry>)>,
 }
 
 fn reflected<K>(
@@ -135,7 +147,9 @@ async fn host_entries(
             memory.front_doors.insert(name.clone(), found);
         }
         let simulated = profile.labels().get(labels::SIMULATED).is_some_and(|v| v == "true");
-        list.push(HostEntry { name: name.as_str().into(), client, simulated, subject: None });
+        // On a host in this process the syncer has an identity of its own right (tenancy I9).
+        let subject = (!directory.local_hosts.contains_key(&name)).then(rights::subject);
+        list.push(HostEntry { name: name.as_str().into(), client, simulated, subject });
     }
     list.sort_by(|a, b| a.name.cmp(&b.name));
     list
@@ -177,38 +191,60 @@ async fn tenant_entries(
     classes: &Store<VirtualClusterClass>,
     memory: &mut Memory,
 ) -> Vec<Arc<TenantEntry>> {
-    let policies: HashMap<String, Value> =
-        classes.state().iter().map(|c| (c.name_any(), json!(c.spec.host_policy))).collect();
-    let mut list = Vec::new();
-    for object in clusters.state() {
-        let value = match serde_json::to_value(object.as_ref()) {
-            Ok(value) => value,
-            Err(_) => continue,
-        };
-        if value["status"]["effective"]["sync"]["enabled"] == Value::Bool(false) {
-            say_disabled(directory, &object).await;
-            continue;
-        }
-        // A tenant that is drained, or beyond, is the syncer's no more once its API server may be gone.
-        if matches!(value["status"]["deletion"]["step"].as_str(), Some("ControlPlane" | "StoreData")) {
-            continue;
-        }
-        let Some((client, reach)) = client_of(directory, &value, memory).await else { continue };
-        let class = value["status"]["class"]["name"].as_str().unwrap_or_default();
-        let policy = policies.get(class).cloned().unwrap_or_default();
-        let host = value["status"]["hosts"][0]["name"].as_str().unwrap_or_default();
-        let (front_door, port) = memory.front_doors.get(host).cloned().unwrap_or_default();
-        let network = Network {
-            front_door,
-            port: if port == 0 { 443 } else { port },
-            ca_bundle: directory.ca_bundle.clone(),
-            dns: DnsMode::Host,
-            ..Network::default()
-        };
-        let agreed = directory.services_agreed && reach == Reach::Embedded;
-        list.extend(TenantEntry::of(&value, &policy, client, reach, network, agreed).map(Arc::new));
+    let policies = classes.state().iter().map(|c| (c.name_any(), json!(c.spec.host_policy))).collect();
+    let around = Around { policies, front_doors: memory.front_doors.clone() };
+    if memory.around != around {
+        memory.around = around;
+        memory.entries.clear();
     }
+    let mut list = Vec::new();
+    let mut entries = HashMap::new();
+    for object in clusters.state() {
+        let (uid, version) =
+            (object.uid().unwrap_or_default(), object.resource_version().unwrap_or_default());
+        let known = memory.entries.remove(&uid).filter(|(of, _)| *of == version);
+        let entry = match known {
+            Some((_, entry)) => Some(entry),
+            None => tenant_entry(directory, &object, memory).await,
+        };
+        if let Some(entry) = entry {
+            list.push(entry.clone());
+            entries.insert(uid, (version, entry));
+        }
+    }
+    memory.entries = entries;
     list
+}
+
+/// What the syncer is told of one tenant; nothing while there is nothing for it to do.
+async fn tenant_entry(
+    directory: &Directory,
+    object: &DynamicObject,
+    memory: &mut Memory,
+) -> Option<Arc<TenantEntry>> {
+    let value = serde_json::to_value(object).ok()?;
+    if value["status"]["effective"]["sync"]["enabled"] == Value::Bool(false) {
+        say_disabled(directory, object).await;
+        return None;
+    }
+    // A tenant that is drained, or beyond, is the syncer's no more once its API server may be gone.
+    if matches!(value["status"]["deletion"]["step"].as_str(), Some("ControlPlane" | "StoreData")) {
+        return None;
+    }
+    let (client, reach) = client_of(directory, &value, memory).await?;
+    let class = value["status"]["class"]["name"].as_str().unwrap_or_default();
+    let policy = memory.around.policies.get(class).cloned().unwrap_or_default();
+    let host = value["status"]["hosts"][0]["name"].as_str().unwrap_or_default();
+    let (front_door, port) = memory.around.front_doors.get(host).cloned().unwrap_or_default();
+    let network = Network {
+        front_door,
+        port: if port == 0 { 443 } else { port },
+        ca_bundle: directory.ca_bundle.clone(),
+        dns: DnsMode::Host,
+        ..Network::default()
+    };
+    let agreed = directory.services_agreed && reach == Reach::Embedded;
+    TenantEntry::of(&value, &policy, client, reach, network, agreed).map(Arc::new)
 }
 
 /// The tenant's API: in process for embedded ones, by the published kubeconfig for the others.

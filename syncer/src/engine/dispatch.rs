@@ -50,6 +50,7 @@ async fn work(engine: Arc<Engine>, host: Arc<Host>, item: Item) {
                 result = one(&pass, &item.what) => result,
             };
             cost = pass.cost.total().max(1);
+            pass.tenant.moved.store(true, Ordering::Release);
             tracing::trace!(tenant = &*pass.tenant.id, what = ?item.what, cost, result = ?result, "looked at");
             settle(&pass.tenant, &host, result)
         }

@@ -1,7 +1,7 @@
 //! States of tenants, told by channel and to the hub; counters (OB1).
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Engine, drain, state::Tenant, tell::now};
 use crate::{
+    directory::TenantEntry,
     status::{self, SyncState},
     wire::Wire,
 };
@@ -110,57 +111,91 @@ pub(super) fn state(tenant: &Tenant) -> SyncState {
     }
 }
 
+/// How often states are looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// A tenant at rest is looked at in every so many ticks: time alone can change its state.
+const REST: usize = 20;
+
+/// What is known of one tenant.
+struct Row {
+    entry: Arc<TenantEntry>,
+    state: SyncState,
+    written: Option<Written>,
+}
+
+/// What the hub was told last.
+struct Written {
+    state: SyncState,
+    at: Instant,
+    uid: String,
+    generation: i64,
+}
+
+impl Row {
+    /// A change of the condition is told at once, counters at most once in a period.
+    fn due(&self, period: Duration) -> bool {
+        let Some(Written { state, at, uid, generation }) = &self.written else { return true };
+        let owner = &self.entry.owner;
+        state.synced != self.state.synced
+            || state.reason != self.state.reason
+            || *generation != owner.generation
+            || *uid != owner.uid
+            || (at.elapsed() >= period && *state != self.state)
+    }
+}
+
 /// Tells states on change until stopped.
 pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     let hub = engine.hub.clone().map(Wire::new);
-    let mut written: HashMap<Arc<str>, (SyncState, Instant, String)> = HashMap::new();
-    loop {
-        let tenants: Vec<Arc<Tenant>> = engine.tenants.read().values().cloned().collect();
-        let states: BTreeMap<Arc<str>, SyncState> =
-            tenants.iter().map(|t| (t.id.clone(), state(t))).collect();
-        engine.states.send_if_modified(|known| {
-            let changed = **known != states;
-            if changed {
-                *known = Arc::new(states.clone());
-            }
-            changed
-        });
-        written.retain(|id, _| states.contains_key(id));
-        if let Some(hub) = &hub {
-            for tenant in &tenants {
-                let Some(state) = states.get(&tenant.id) else { continue };
-                let owner = tenant.entry().owner.clone();
-                let mark = format!("{}/{}", owner.uid, owner.generation);
-                if !due(written.get(&tenant.id), state, &mark, engine.periods.status) {
-                    continue;
+    let mut rows: BTreeMap<Arc<str>, Row> = BTreeMap::new();
+    for tick in 0_usize.. {
+        let tenants: BTreeMap<Arc<str>, Arc<Tenant>> =
+            engine.tenants.read().iter().map(|(id, t)| (id.clone(), t.clone())).collect();
+        let before = rows.len();
+        rows.retain(|id, _| tenants.contains_key(id));
+        let mut changed = rows.len() != before;
+        for (i, (id, tenant)) in tenants.iter().enumerate() {
+            changed |= look(&mut rows, id, tenant, (tick + i) % REST == 0);
+        }
+        if changed {
+            let states = rows.iter().map(|(id, row)| (id.clone(), row.state.clone())).collect();
+            engine.states.send_replace(Arc::new(states));
+        }
+        for row in rows.values_mut().filter(|row| row.due(engine.periods.status)) {
+            let Some(hub) = &hub else { break };
+            let owner = &row.entry.owner;
+            match status::write(hub, owner, &row.state, &now()).await {
+                Ok(()) => {
+                    let (uid, generation) = (owner.uid.clone(), owner.generation);
+                    let (state, at) = (row.state.clone(), Instant::now());
+                    row.written = Some(Written { state, at, uid, generation });
                 }
-                match status::write(hub, &owner, state, &now()).await {
-                    Ok(()) => drop(written.insert(tenant.id.clone(), (state.clone(), Instant::now(), mark))),
-                    Err(error) => {
-                        tracing::debug!(tenant = &*tenant.id, error = %error, "status not written yet");
-                    }
+                Err(error) => {
+                    tracing::debug!(tenant = &owner.uid, error = %error, "status not written yet");
                 }
             }
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_millis(250)) => {}
+            () = tokio::time::sleep(TICK) => {}
         }
     }
 }
 
-/// A change of the condition is told at once, counters at most once in a period.
-fn due(
-    known: Option<&(SyncState, Instant, String)>,
-    state: &SyncState,
-    mark: &str,
-    period: Duration,
-) -> bool {
-    match known {
-        None => true,
-        Some((old, at, was)) => {
-            let condition = old.synced != state.synced || old.reason != state.reason || was != mark;
-            condition || (old != state && at.elapsed() >= period)
-        }
+/// Looks at a tenant that has moved, is not in order, or is due; true when its state has changed.
+fn look(rows: &mut BTreeMap<Arc<str>, Row>, id: &Arc<str>, tenant: &Tenant, due: bool) -> bool {
+    let entry = tenant.entry();
+    let moved = tenant.moved.swap(false, Ordering::AcqRel);
+    let Some(row) = rows.get_mut(id) else {
+        rows.insert(id.clone(), Row { entry, state: state(tenant), written: None });
+        return true;
+    };
+    if !(due || moved || !row.state.synced || !Arc::ptr_eq(&row.entry, &entry)) {
+        return false;
     }
+    row.entry = entry;
+    let state = state(tenant);
+    let changed = row.state != state;
+    row.state = state;
+    changed
 }

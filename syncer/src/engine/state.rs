@@ -124,6 +124,8 @@ pub struct Tenant {
     pub replaced: AtomicBool,
     /// One host namespace is prepared at a time.
     pub prepare: tokio::sync::Mutex<()>,
+    /// Something of it was looked at since its state was told last.
+    pub moved: AtomicBool,
     /// What a drain has left.
     pub remaining: Mutex<Option<Vec<crate::status::Remaining>>>,
     /// Ends its tasks.
@@ -146,6 +148,7 @@ impl Tenant {
             problems: Mutex::default(),
             replaced: AtomicBool::new(false),
             prepare: tokio::sync::Mutex::default(),
+            moved: AtomicBool::new(true),
             remaining: Mutex::default(),
             stop,
             entry: RwLock::new(entry),
@@ -204,6 +207,7 @@ impl Tenant {
 
     /// Queues a key.
     pub fn queue(&self, what: What, lane: Lane) {
+        self.moved.store(true, Ordering::Release);
         self.host.queue.add(Item { tenant: self.id.clone(), what }, lane);
     }
 

@@ -62,6 +62,9 @@ impl Engine {
         for entry in list {
             let known = self.tenants.read().get(&entry.id).cloned();
             if let Some(tenant) = known {
+                if Arc::ptr_eq(&tenant.entry(), entry) {
+                    continue;
+                }
                 let confirmed = entry.owner.confirm_delete;
                 let released = confirmed.is_some() && confirmed != tenant.entry().owner.confirm_delete;
                 let changed = tenant.update(entry.clone());
