@@ -3,19 +3,24 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use kube::config::Config;
 use kube::{Client, config::Kubeconfig};
+use skerry_kit::error::chain;
 use skerry_telemetry::logs::{self, Format};
 use skerry_telemetry::{Metrics, Shutdown};
 
+use super::classes;
 use super::exit::Failure;
 use super::hub::HubArgs;
 use super::ops;
 use crate::context::Settings;
 use crate::control_plane::admin::Admin;
 use crate::control_plane::embedded::{Embedded, FrontDoor, SystemClients};
+use crate::inventory::InventorySettings;
+use crate::inventory::join::{self, Candidate, Join};
 use crate::manager::{self, Parts};
 
 /// Flags.
@@ -30,6 +35,12 @@ pub struct ManagerArgs {
     /// Domain below which tenants have names; empty: path addresses.
     #[arg(long, default_value = "", value_name = "NAME")]
     domain: String,
+    /// Make the hub's own cluster a host of this name; its ServiceAccount and rights are there already.
+    #[arg(long, value_name = "NAME")]
+    local_host: Option<String>,
+    /// File with VirtualClusterClasses, applied at the start.
+    #[arg(long, value_name = "FILE")]
+    classes: Option<PathBuf>,
     /// Name written into ClusterProfiles.
     #[arg(long, default_value = "skerry", value_name = "NAME")]
     manager_name: String,
@@ -89,6 +100,21 @@ async fn embedded(args: &ManagerArgs) -> Result<Option<Embedded>, Failure> {
     Ok(Some(Embedded::new(Admin::new(client), front_door, Arc::new(ByPath { config }))))
 }
 
+/// Joins the hub's own cluster as host; it is tried until it is done, and done anew at each start.
+async fn join_local(hub: Client, settings: InventorySettings, name: String, config: Config) {
+    let request = Join { name, host: true, granted: true, ..Join::default() };
+    let mut wait = Duration::from_secs(1);
+    loop {
+        let candidate = Candidate { config: config.clone(), system: None };
+        match join::push(&hub, &settings, &request, candidate).await {
+            Ok(profile) => return tracing::info!(profile, "the hub's own cluster is a host"),
+            Err(failed) => tracing::warn!(error = %chain(&failed), "the hub's own cluster is not a host yet"),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(60));
+    }
+}
+
 /// Runs until a signal.
 pub async fn run(args_hub: &HubArgs, args: ManagerArgs) -> Result<(), Failure> {
     logs::init(args.log_format, &args.log_level).map_err(|e| Failure::Usage(e.to_string()))?;
@@ -100,11 +126,17 @@ pub async fn run(args_hub: &HubArgs, args: ManagerArgs) -> Result<(), Failure> {
         )));
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), hub = %config.cluster_url, ?context, "skerry manager");
-    let hub = Client::try_from(config)?;
+    let hub = Client::try_from(config.clone())?;
     let metrics = Metrics::default();
     let shutdown = Shutdown::new();
     let mut settings = Settings::default();
     settings.inventory.manager.clone_from(&args.manager_name);
+    if let Some(file) = &args.classes {
+        classes::ensure(&hub, Some(file)).await?;
+    }
+    if let Some(name) = &args.local_host {
+        tokio::spawn(join_local(hub.clone(), settings.inventory.clone(), name.clone(), config));
+    }
     let parts = Parts { hub, settings, embedded: embedded(&args).await?, metrics: metrics.clone() };
     let serving = ops::serve(args.metrics, metrics, shutdown.clone()).await?;
     let running = manager::run(parts, shutdown.clone());

@@ -3,6 +3,7 @@
 
 mod adapters;
 mod apiserver;
+mod classes;
 mod completion;
 mod connect;
 mod create;

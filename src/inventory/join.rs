@@ -12,12 +12,13 @@ use skerry_api::condition::Statement;
 use skerry_api::virtual_cluster::reasons::managers;
 use skerry_api::{ClusterProfile, ClusterReport, labels};
 use skerry_kit::kubeconfig::{Entry, KubeconfigError, User};
+use skerry_kit::rights::Rights;
 use skerry_kit::{apply, error};
 
 use super::health::statement;
 use super::names::{is_member_name, real_name};
 use super::profile::Facts;
-use super::rights::{Rights, grant, mint};
+use super::rights::{grant, mint};
 use super::{InventorySettings, properties};
 
 /// Type of the stored credential.
@@ -40,6 +41,8 @@ pub struct Join {
     pub host: bool,
     /// Its nodes are simulated.
     pub simulated: bool,
+    /// ServiceAccount and rights are there already, from the chart.
+    pub granted: bool,
 }
 
 /// What [`push`] joins: the member's configuration, and for one that keeps its identity to the system a client that
@@ -114,26 +117,38 @@ pub async fn push(
         return Err(JoinError::Name(join.name.clone()));
     }
     let address = Address::of(&config);
-    let member = Client::try_from(config).map_err(at("client"))?;
+    let member = Client::try_from(config.clone()).map_err(at("client"))?;
     let version = probe(&member).await?;
     let id = member_id(&member).await?;
     let profile = real_name(&settings.manager, &join.name);
     refuse_duplicates(hub, settings, &profile, &id).await?;
-    grant(&member, join.rights, join.host).await.map_err(at("rights"))?;
+    if !join.granted {
+        grant(&member, join.rights, join.host).await.map_err(at("rights"))?;
+    }
     let token = mint(&member).await.map_err(at("token"))?;
     ensure_namespace(hub, &settings.namespace).await?;
     store_credential(hub, settings, join, &address, &token).await?;
     store_member(hub, settings, join, &profile, &id, &version, &address).await?;
     if join.rights != Rights::Observe {
-        match properties::ensure_pair(system.as_ref().unwrap_or(&member), &id, join.cluster_set.as_deref())
-            .await
-        {
-            Err(failed) if error::is_not_found(&failed) => install_properties(&member, &id, join).await?,
+        let writer = match system {
+            Some(system) => system,
+            // The caller's own rights may not reach so far; those of the account do.
+            None if join.granted => Client::try_from(with_token(config, token)).map_err(at("client"))?,
+            None => member,
+        };
+        match properties::ensure_pair(&writer, &id, join.cluster_set.as_deref()).await {
+            Err(failed) if error::is_not_found(&failed) => install_properties(&writer, &id, join).await?,
             Err(failed) => return Err(at("properties")(failed)),
             Ok(_) => {}
         }
     }
     Ok(profile)
+}
+
+/// The same server with another credential.
+fn with_token(mut config: Config, token: String) -> Config {
+    config.auth_info = kube::config::AuthInfo { token: Some(token.into()), ..Default::default() };
+    config
 }
 
 /// Where a member answers.

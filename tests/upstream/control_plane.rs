@@ -107,6 +107,7 @@ impl ControlPlane {
             "--kubeconfig=kubeconfig".to_owned(),
             "--config=stages.yaml".to_owned(),
             "--manage-all-nodes=true".to_owned(),
+            "--node-lease-duration-seconds=40".to_owned(),
             "--node-ip=127.0.0.1".to_owned(),
             format!("--server-address=127.0.0.1:{}", port()),
         ];

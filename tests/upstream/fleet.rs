@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::Outcome;
 use crate::control_plane::ControlPlane;
+use crate::placement::{Fleet, carried};
 use crate::world::{World, eventually, text};
 
 const INVENTORY: &str = "skerry-inventory";
@@ -50,5 +51,40 @@ pub fn joins(world: &mut World) -> Outcome {
     world.ok(&["fleet", "leave", "harbour", "--timeout", "60s"]);
     let gone = hub.run(&["get", "clusterprofile", "skerry.harbour", "-n", INVENTORY]);
     assert!(text(&gone.stderr).contains("NotFound"), "{}", text(&gone.stderr));
+    Outcome::Passed
+}
+
+/// A Placement on a virtual and a real member, the latter by a granted cluster set (inventory CS5), explained; then the
+/// real one leaves with work on it (I44).
+pub fn placed(world: &mut World) -> Outcome {
+    let real = ControlPlane::with_nodes(1);
+    let file = real.kubeconfig();
+    let file = file.to_str().expect("an ordinary path");
+    world.ok(&["fleet", "join", "quay", "--cluster-set", "quays", "--member-kubeconfig", file]);
+    let virtual_one = world.cluster("kubectl", "shop");
+    let (hub, member) = (world.hub(), real.kubectl());
+    hub.ok(&["annotate", "namespace", "shop", "skerry.dev/clustersets=quays"]);
+    let fleet = Fleet {
+        hub: &hub,
+        namespace: "shop",
+        members: vec![("skerry.shop.shop", &virtual_one, "shop"), ("skerry.quay", &member, "shop-shop")],
+    };
+    carried(&fleet);
+
+    hub.ok(&["create", "configmap", "kept", "-n", "shop", "--from-literal=k=1"]);
+    let placement = serde_json::json!({"apiVersion": "skerry.dev/v1alpha1", "kind": "Placement",
+        "metadata": {"name": "kept", "namespace": "shop"},
+        "spec": {"workload": {"select": [{"group": "", "kind": "ConfigMap", "name": "kept"}]}}});
+    hub.apply(&placement.to_string(), &[]);
+    eventually("the copy on the real member", Duration::from_secs(60), || {
+        member.run(&["get", "configmap", "kept", "-n", "shop-shop"]).status.success().then_some(())
+    });
+    let why = world.ok(&["fleet", "explain", "kept", "-n", "shop"]);
+    assert!(why.contains(" quay ") && why.contains(" shop.shop ") && why.contains("Selected"), "{why}");
+    world.ok(&["fleet", "leave", "quay", "--timeout", "60s"]);
+    let gone = hub.run(&["get", "clusterprofile", "skerry.quay", "-n", INVENTORY]);
+    assert!(text(&gone.stderr).contains("NotFound"), "{}", text(&gone.stderr));
+    let left = virtual_one.run(&["get", "configmap", "kept", "-n", "shop"]);
+    assert!(left.status.success(), "the other member keeps its copy");
     Outcome::Passed
 }

@@ -38,7 +38,9 @@ pub fn carries(world: &mut World) -> Outcome {
     let tenant = Kubectl::new("kubectl", path);
     let id = hub.ok(&["get", "virtualcluster", "moored", "-n", "moored", "-o", "jsonpath={.status.id}"]);
 
+    tenant.ok(&["create", "deployment", "plain", "--image=nginx"]);
     tenant.apply(WEB, &[]);
+    tenant.rolled_out("deployment/plain");
     tenant.ok(&["expose", "deployment/web", "--port=80"]);
     tenant.rolled_out("deployment/web");
     let nodes = names(&tenant.json(&["get", "nodes"]));
@@ -70,7 +72,8 @@ pub fn carries(world: &mut World) -> Outcome {
     assert_eq!(names(&conflicts), Vec::<String>::new(), "an address in release is no conflict");
 
     // A pod that is lost is replaced by its controller (PO41).
-    let lost = names(&in_space("pods")).pop().expect("a pod");
+    let pods = names(&in_space("pods"));
+    let lost = pods.into_iter().find(|p| p.starts_with("web-")).expect("a pod");
     host.ok(&["delete", "pod", &lost, "-n", &space, "--grace-period=0", "--force"]);
     eventually("two pods, none of them the lost one", LIMIT, || {
         let all = names(&tenant.json(&["get", "pods", "-l", "app=web"]));

@@ -14,7 +14,9 @@ mod apps;
 mod control_plane;
 mod fleet;
 mod hosts;
+mod hub;
 mod kubectl;
+mod placement;
 mod standalone;
 mod verbs;
 mod world;
@@ -49,6 +51,8 @@ const CASES: &[(&str, Case)] = &[
     ("i2_members_have_profiles", fleet::profiles),
     ("i15_a_real_cluster_joins", fleet::joins),
     ("a_real_cluster_carries_pods", hosts::carries),
+    ("placement_97_on_virtual_and_real_members", fleet::placed),
+    ("tn9_a_real_hub_with_the_chart", hub::real),
 ];
 
 fn main() -> ExitCode {

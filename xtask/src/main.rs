@@ -18,7 +18,7 @@ struct Args {
 enum Command {
     /// Writes the schema tables of a Kubernetes minor from module directories.
     Schemas(schemas::Args),
-    /// Writes crds/, or with --check compares.
+    /// Writes crds/ and the chart's rules, or with --check compares.
     Crds {
         /// Only compare.
         #[arg(long)]

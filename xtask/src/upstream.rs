@@ -146,7 +146,7 @@ fn go_build(module: &Path, package: &str, to: &Path, flags: &str) -> anyhow::Res
 /// Builds `skerry`, then runs the test program `upstream` with the tools.
 fn test(args: &[String]) -> anyhow::Result<()> {
     let bin = bin()?;
-    for tool in TOOLS.iter().map(|t| t.0).chain([etcd::NAME, kubectl::NAME]) {
+    for tool in TOOLS.iter().map(|t| t.0).chain([etcd::NAME]).chain(kubectl::PROGRAMS.map(|p| p.0)) {
         if !bin.join(tool).is_file() {
             bail!("{tool} is not in {}: run `cargo xtask upstream build`", bin.display());
         }

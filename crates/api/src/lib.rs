@@ -22,6 +22,7 @@ pub mod placement_decision;
 pub mod quantity;
 pub mod rules;
 pub mod schema;
+pub mod standard_class;
 pub mod virtual_cluster;
 pub mod work;
 

@@ -54,22 +54,41 @@ pub fn category(error: &Error) -> &'static str {
 
 /// The error in one line: the server's own sentence where there is one, else the chain of causes.
 pub fn sentence(error: &Error) -> String {
-    if let Error::Api(status) = error {
-        return status.message.clone();
-    }
     chain(error)
 }
 
-/// An error with its causes, each once.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        if !text.ends_with(&more) {
+/// An error with its causes, each once; what an API server said ends the chain in its own words.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let said = match cause.downcast_ref::<Error>() {
+            Some(Error::Api(status)) => Some(status.message.clone()),
+            _ => None,
+        };
+        next = if said.is_some() { None } else { cause.source() };
+        let more = said.unwrap_or_else(|| cause.to_string());
+        if text.is_empty() {
+            text = more;
+        } else if !text.ends_with(&more) {
             text = format!("{text}: {more}");
         }
-        source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the decision could not be written")]
+    struct Written(#[source] Error);
+
+    #[test]
+    fn a_chain_says_each_thing_once() {
+        let status = kube::core::Status { message: "configmaps is forbidden".into(), ..Default::default() };
+        let failed = Written(Error::Api(Box::new(status)));
+        assert_eq!(chain(&failed), "the decision could not be written: configmaps is forbidden");
+    }
 }

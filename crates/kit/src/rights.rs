@@ -1,7 +1,7 @@
-//! What Skerry may do on a host (tenancy I9): rules computed here alone, for the join, the chart and the doctor.
+//! What Skerry may do, where (tenancy I9, inventory section 3): rules computed here alone, for the join and the chart.
 //!
-//! Two ClusterRoles: one is bound inside tenants' namespaces only, by the isolation set; the other holds in the whole
-//! host and reads no Secret and no ConfigMap. Neither has a wildcard.
+//! On a host two ClusterRoles: one is bound inside tenants' namespaces only, by the isolation set; the other holds in
+//! the whole host and reads no Secret and no ConfigMap. Nothing but the preset `full` has a wildcard.
 
 use serde_json::{Value, json};
 
@@ -9,10 +9,137 @@ use crate::isolation::SYNC_ROLE;
 
 const READ: [&str; 3] = ["get", "list", "watch"];
 const ALL: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "delete"];
+/// Name of role and binding in a member.
+pub const MEMBER_ROLE: &str = "skerry-member";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
     json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
+}
+
+/// What Skerry may do in a member: the presets of a join.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rights {
+    /// Read nodes, pods and namespaces.
+    Observe,
+    /// Also deliver workloads.
+    #[default]
+    Deliver,
+    /// Everything.
+    Full,
+}
+
+/// Rules of a preset.
+pub fn member(preset: Rights) -> Vec<Value> {
+    let mut rules = vec![
+        rule("", &["nodes", "pods", "namespaces"], &READ),
+        json!({"apiGroups": [RBAC], "resources": ["clusterrolebindings"], "resourceNames": [MEMBER_ROLE], "verbs": ["get", "delete"]}),
+        json!({"nonResourceURLs": ["/readyz", "/version", "/livez", "/healthz"], "verbs": ["get"]}),
+    ];
+    match preset {
+        Rights::Observe => rules,
+        Rights::Full => vec![rule("*", &["*"], &["*"]), json!({"nonResourceURLs": ["*"], "verbs": ["*"]})],
+        Rights::Deliver => {
+            rules.extend(workloads(&ALL));
+            rules.push(rule("", &["namespaces"], &ALL));
+            rules.push(rule("", &["pods/status"], &ALL));
+            rules.push(rule("", &["pods/log"], &["get"]));
+            rules.push(rule("", &["pods/attach", "pods/exec", "pods/portforward"], &["create", "get"]));
+            rules.push(rule("apiextensions.k8s.io", &["customresourcedefinitions"], &ALL));
+            rules.push(rule("about.k8s.io", &["clusterproperties"], &ALL));
+            rules.push(rule("", &["persistentvolumes"], &READ));
+            rules.push(rule("storage.k8s.io", &["storageclasses"], &READ));
+            rules.push(json!({"apiGroups": [RBAC], "resources": ["clusterroles"], "resourceNames": ["edit"], "verbs": ["bind"]}));
+            rules.push(json!({"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["skerry-tenant"], "verbs": ["impersonate"]}));
+            rules
+        }
+    }
+}
+
+/// Kinds that placements carry.
+fn workloads(verbs: &[&str]) -> Vec<Value> {
+    let core = [
+        "configmaps",
+        "endpoints",
+        "events",
+        "limitranges",
+        "persistentvolumeclaims",
+        "pods",
+        "replicationcontrollers",
+        "resourcequotas",
+        "secrets",
+        "serviceaccounts",
+        "services",
+    ];
+    vec![
+        rule("", &core, verbs),
+        rule("apps", &["deployments", "statefulsets", "daemonsets", "replicasets"], verbs),
+        rule("batch", &["jobs", "cronjobs"], verbs),
+        rule("networking.k8s.io", &["networkpolicies", "ingresses"], verbs),
+        rule("discovery.k8s.io", &["endpointslices"], verbs),
+        rule("policy", &["poddisruptionbudgets"], verbs),
+        rule("autoscaling", &["horizontalpodautoscalers"], verbs),
+        rule(RBAC, &["roles", "rolebindings"], verbs),
+    ]
+}
+
+/// Rules of the manager on the hub: its kinds, the credentials that it publishes, and what Placements may select.
+pub fn manager() -> Vec<Value> {
+    let kinds = [
+        "clusterbindings",
+        "clusterplacements",
+        "clusterreports",
+        "placements",
+        "virtualclusterclasses",
+        "virtualclusters",
+    ];
+    let mut rules = vec![
+        rule("skerry.dev", &kinds, &ALL),
+        rule(
+            "skerry.dev",
+            &kinds.map(|k| [k, "status"].join("/")).each_ref().map(String::as_str),
+            &["get", "patch", "update"],
+        ),
+        rule(
+            "skerry.dev",
+            &kinds.map(|k| [k, "finalizers"].join("/")).each_ref().map(String::as_str),
+            &["update"],
+        ),
+        rule("multicluster.x-k8s.io", &["clusterprofiles", "placementdecisions"], &ALL),
+        rule(
+            "multicluster.x-k8s.io",
+            &["clusterprofiles/status", "placementdecisions/status"],
+            &["get", "patch", "update"],
+        ),
+        rule("", &["namespaces"], &["get", "list", "watch", "create", "patch"]),
+        rule("", &["secrets"], &ALL),
+        rule("events.k8s.io", &["events"], &["create", "patch"]),
+        rule("", &["events"], &["create", "patch"]),
+        rule("apiextensions.k8s.io", &["customresourcedefinitions"], &READ),
+        rule("about.k8s.io", &["clusterproperties"], &READ),
+    ];
+    rules.extend(workloads(&READ));
+    rules
+}
+
+/// Rules of the manager in the inventory's namespace: what a placement cycle commits.
+pub fn manager_inventory() -> Vec<Value> {
+    vec![rule("", &["configmaps"], &ALL)]
+}
+
+/// Rules of the syncer on the hub; what it does on hosts it does as their own ServiceAccount.
+pub fn syncer() -> Vec<Value> {
+    vec![
+        rule("skerry.dev", &["virtualclusters", "virtualclusterclasses"], &READ),
+        rule("skerry.dev", &["virtualclusters/status"], &["get", "patch", "update"]),
+        rule("multicluster.x-k8s.io", &["clusterprofiles"], &READ),
+        rule("skerry.dev", &["clusterreports"], &["get"]),
+    ]
+}
+
+/// Rules of the syncer in the inventory's namespace: the credentials of hosts.
+pub fn syncer_inventory() -> Vec<Value> {
+    vec![rule("", &["secrets"], &["get"])]
 }
 
 /// Rules of ClusterRole `skerry-tenant-sync`, in force inside tenants' host namespaces.
@@ -81,10 +208,10 @@ mod tests {
     /// TN-49, the rules of today's syncs: no wildcard, and nothing that reads Secrets or ConfigMaps of the whole host.
     #[test]
     fn tn49_rules_are_narrow() {
-        for rule in tenant_sync().iter().chain(&host()) {
+        for rule in [tenant_sync(), host(), manager(), syncer(), member(Rights::Deliver)].concat() {
             assert!(!rule.to_string().contains('*'), "{rule}");
         }
-        for rule in host() {
+        for rule in host().into_iter().chain(syncer()) {
             let text = rule["resources"].to_string();
             assert!(!text.contains("secrets") && !text.contains("configmaps"), "{rule}");
         }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use skerry_api::{ClusterBinding, ClusterProfile, ClusterReport, VirtualCluster, labels};
 use skerry_kit::error;
 use skerry_kit::kubeconfig::{Allow, config, read};
+use skerry_kit::rights::{MEMBER_ROLE, Rights};
 use tokio::time::Instant;
 
 use crate::cli::create::duration;
@@ -23,7 +24,7 @@ use crate::cli::hub::{Hub, HubArgs};
 use crate::cli::output::{Column, age, print, text};
 use crate::cli::progress::Lines;
 use crate::inventory::join::{self, Join, JoinError};
-use crate::inventory::rights::{ROLE, Rights};
+
 use crate::inventory::{InventorySettings, names};
 
 /// Verbs.
@@ -192,6 +193,7 @@ async fn joined(args_hub: &HubArgs, args: JoinArgs) -> Result<(), Failure> {
         labels: own,
         host: args.host,
         simulated: false,
+        granted: false,
     };
     let Mode::Push = args.mode;
     let candidate = join::Candidate { config: member, system: None };
@@ -378,7 +380,7 @@ async fn release(hub: &Hub, short: &str) -> Result<(), String> {
         Client::try_from(config(file).await.map_err(|e| e.to_string())?).map_err(|e| error::sentence(&e))?;
     let bindings: Api<ClusterRoleBinding> = Api::all(client);
     // Role and account are owned by the binding and go with it; the token is dead with the account.
-    match bindings.delete(ROLE, &DeleteParams::background()).await {
+    match bindings.delete(MEMBER_ROLE, &DeleteParams::background()).await {
         Err(failed) if error::code(&failed).is_none() => return Err(error::sentence(&failed)),
         _ => {}
     }

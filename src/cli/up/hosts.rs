@@ -16,6 +16,7 @@ use skerry_apiserver::listen::Server;
 use skerry_hollow::{Hollow, NodeShape};
 use skerry_kit::apply;
 use skerry_kit::kubeconfig::{Allow, config, read};
+use skerry_kit::rights::Rights;
 use skerry_telemetry::Shutdown;
 use tokio::task::JoinHandle;
 
@@ -28,7 +29,6 @@ use crate::control_plane::admin::Admin;
 use crate::control_plane::embedded::SystemClients as _;
 use crate::inventory::join::{self, Candidate, Join};
 use crate::inventory::names::real_name;
-use crate::inventory::rights::Rights;
 
 /// A host to have.
 #[derive(Clone, Debug, PartialEq, Eq)]

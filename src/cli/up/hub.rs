@@ -1,16 +1,11 @@
-//! The hub of `skerry up`: a tenant of role Hub, its kubeconfig, its classes.
+//! The hub of `skerry up`: a tenant of role Hub, its kubeconfig.
 
-use std::path::Path;
 use std::time::Duration;
 
-use kube::Client;
-use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
-use skerry_api::VirtualClusterClass;
 use skerry_api::ids::tenant_id;
-use skerry_api::virtual_cluster::reasons::managers;
+use skerry_kit::error;
 use skerry_kit::kubeconfig::{Entry, User};
-use skerry_kit::{apply, error};
 
 use super::data::DataDir;
 use crate::cli::connect::{read_file, write_file};
@@ -89,72 +84,4 @@ pub fn publish(kubeconfig: &Value, data: &DataDir, merge: bool) -> Result<(), Fa
     }
     file["current-context"] = CONTEXT.into();
     write_file(&path, &file)
-}
-
-/// The shipped class, or those of a file; what is there already stays as it is.
-pub async fn classes(hub: &Client, file: Option<&Path>) -> Result<(), Failure> {
-    let api: Api<VirtualClusterClass> = Api::all(hub.clone());
-    let wanted: Vec<Value> = match file {
-        None => vec![standard()],
-        Some(path) => {
-            let body = std::fs::read_to_string(path)
-                .map_err(|e| Failure::Usage(format!("--classes {}: {e}", path.display())))?;
-            serde_yaml_ng::Deserializer::from_str(&body)
-                .map(serde::Deserialize::deserialize)
-                .collect::<Result<Vec<Value>, _>>()
-                .map_err(|e| Failure::Usage(format!("--classes {}: {e}", path.display())))?
-        }
-    };
-    let known = api.list_metadata(&ListParams::default()).await.map_err(Failure::during("classes"))?;
-    for class in wanted.into_iter().filter(|c| !c.is_null()) {
-        let name = class["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        if file.is_none() && known.items.iter().any(|c| c.metadata.name.as_deref() == Some(name.as_str())) {
-            continue;
-        }
-        let typed: VirtualClusterClass =
-            serde_json::from_value(class).map_err(|e| Failure::Usage(format!("class {name:?}: {e}")))?;
-        apply::apply(&api, managers::CLI, &typed).await.map_err(Failure::during(&format!("class {name}")))?;
-    }
-    Ok(())
-}
-
-/// The class that ships with the program (tenancy section 2).
-pub fn standard() -> Value {
-    let size = |name: &str, cpu: u32, memory: &str, pods: u32, limits: Value| json!({"name": name, "quota": {"requests.cpu": cpu.to_string(), "requests.memory": memory, "pods": pods.to_string()}, "limits": limits});
-    let limits = |objects: u32, bytes: &str, namespaces: u32, watches: u32| json!({"objects": objects, "bytes": bytes, "namespaces": namespaces, "watches": watches});
-    json!({
-        "apiVersion": "skerry.dev/v1alpha1",
-        "kind": "VirtualClusterClass",
-        "metadata": {"name": "standard"},
-        "spec": {
-            "description": "Virtual clusters on shared hosts, for every namespace.",
-            "default": true,
-            "namespaceSelector": {},
-            "defaultSize": "small",
-            "sizes": [
-                size("tiny", 2, "4Gi", 20, limits(2000, "32Mi", 20, 200)),
-                size("small", 8, "16Gi", 100, limits(20_000, "128Mi", 100, 1000)),
-                size("medium", 32, "128Gi", 500, limits(50_000, "512Mi", 300, 3000)),
-                size("large", 128, "512Gi", 2000, limits(200_000, "2Gi", 1000, 10_000)),
-            ],
-            "overridable": ["size", "controlPlane.version", "hosts.selector", "network.clusterDomain", "expose.hostnames",
-                "access", "sync", "inventory", "pause", "deletion"],
-            "ceilings": {"credentialTTL": "2160h", "controlPlaneReplicas": 1, "hosts": 1},
-            "perNamespace": {"virtualClusters": 5},
-            "providers": [{"type": "Embedded", "isolation": ["Shared"], "versions": ["1.36"], "stores": ["default"]}],
-            "hosts": {"selector": {}, "strategy": "LeastAllocated"},
-        },
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_shipped_class_is_a_class() {
-        let class: VirtualClusterClass = serde_json::from_value(standard()).unwrap();
-        assert!(skerry_api::rules::check("VirtualClusterClass", &standard(), None).is_empty());
-        assert_eq!(class.spec.sizes.unwrap().len(), 4);
-    }
 }

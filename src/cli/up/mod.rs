@@ -22,6 +22,7 @@ use super::adapters::clients::InProcess;
 use super::adapters::directory::{self, Directory, Feed};
 use super::adapters::gate::Gate;
 use super::adapters::rules;
+use super::classes;
 use super::connect::write_private;
 use super::exit::Failure;
 use crate::context::Settings;
@@ -188,7 +189,7 @@ async fn start(
     let ca_bundle = server.serving_authority();
     let kubeconfig = hub::kubeconfig(&admin, &hub_id, url, &ca_bundle).await?;
     hub::publish(&kubeconfig, data, args.write_kubeconfig)?;
-    hub::classes(&hub_client, args.classes.as_deref()).await?;
+    classes::ensure(&hub_client, args.classes.as_deref()).await?;
     let settings = Settings::default();
     let mut tasks = Vec::new();
     let local =
