@@ -15,4 +15,5 @@ mod hub;
 mod kinds;
 mod life;
 mod restart;
+mod strangers;
 mod world;
