@@ -140,6 +140,7 @@ async fn a_tenant_from_the_first_start_to_its_end() {
     }
     refusals(&up);
     created(&up, &hub).await;
+    claimed(&up, &hub).await;
     apart(&up).await;
     joined(&up);
     repaired(&hub).await;
@@ -174,6 +175,47 @@ fn refusals(up: &Up) {
     up.ok(&["delete", "bad", "-n", "team-a", "--yes", "-q"]);
     up.fails(3, &["delete", "bad", "-n", "team-a", "--yes"], "no virtual cluster");
     up.ok(&["delete", "bad", "-n", "team-a", "--yes", "--ignore-not-found"]);
+}
+
+/// I8: what a tenant says of itself shows on its profile where it may, and is named where it may not.
+async fn claimed(up: &Up, hub: &Client) {
+    let tenant = client(&up.ok(&["kubeconfig", "dev", "-n", "team-a"])).await;
+    let properties: Api<skerry_api::ClusterProperty> = Api::all(tenant);
+    let long = "x".repeat(1025);
+    for (name, value) in [
+        ("site.example.com", "quay"),
+        ("zone.topology.kubernetes.io", "forged"),
+        ("long.example.com", long.as_str()),
+    ] {
+        let object =
+            serde_json::from_value(json!({"metadata": {"name": name}, "spec": {"value": value}})).unwrap();
+        properties.create(&PostParams::default(), &object).await.unwrap();
+    }
+    let kind = kube::api::ApiResource::erase::<skerry_api::VirtualCluster>(&());
+    let clusters: Api<DynamicObject> = Api::namespaced_with(hub.clone(), "team-a", &kind);
+    let label = json!({"metadata": {"labels": {"tier": "gold"}}});
+    clusters.patch("dev", &PatchParams::default(), &Patch::Merge(&label)).await.unwrap();
+
+    let profiles: Api<ClusterProfile> = Api::namespaced(hub.clone(), "skerry-inventory");
+    let profile = eventually("the tenant's own property", async || {
+        let profile = profiles.get("skerry.team-a.dev").await.unwrap();
+        let shown = json!(profile.status.as_ref().unwrap().properties);
+        shown.to_string().contains("site.example.com").then_some(profile)
+    })
+    .await;
+    let shown = json!(profile.status.as_ref().unwrap().properties).to_string();
+    assert!(!shown.contains("zone.topology") && !shown.contains("long.example"), "{shown}");
+    assert!(!profile.labels().contains_key("tier"), "{:?}", profile.labels());
+    let reports: Api<skerry_api::ClusterReport> = Api::namespaced(hub.clone(), "skerry-inventory");
+    let said = eventually("PropertiesCopied", async || {
+        let status = reports.get("skerry.team-a.dev").await.unwrap().status.unwrap_or_default();
+        status.conditions.into_iter().flatten().find(|c| c.type_ == "PropertiesCopied")
+    })
+    .await;
+    assert_eq!((said.status.as_str(), said.reason.as_str()), ("False", "ValueTooLong"));
+    assert!(said.message.contains("long.example.com"), "{}", said.message);
+    up.fails(5, &["create", "bad", "-n", "team-a", "--set", "inventory.labels.tier=gold"], "NotOverridable");
+    up.ok(&["delete", "bad", "-n", "team-a", "--yes", "-q"]);
 }
 
 /// TN-8, I3: Ready, and then the published kubeconfig works and the profile is there.

@@ -16,6 +16,7 @@ use skerry_kit::apply;
 
 use super::health;
 use super::profile::Facts;
+use super::properties::Copied;
 use crate::context::Context;
 use crate::control_plane::Published;
 use crate::provision::ValidatedTenant;
@@ -324,6 +325,7 @@ pub async fn virtual_report(
     tenant: &ValidatedTenant,
     facts: &Facts,
     published: &Published,
+    copied: Option<&Copied>,
 ) -> Result<(), kube::Error> {
     let api = super::register::reports(context);
     let stored = api.get_opt(&facts.name).await?;
@@ -368,11 +370,18 @@ pub async fn virtual_report(
     if let Some(cause) = cause {
         status["cause"] = cause.into();
     }
-    let before = stored.and_then(|r| r.status).map(|s| json!(s)).unwrap_or_default();
+    let before = stored.and_then(|r| r.status);
+    let known = before.as_ref().and_then(|s| s.conditions.clone()).unwrap_or_default();
+    let now = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::now());
+    status["conditions"] = match copied {
+        Some(copied) => json!([copied.says.since(&known, None, &now)]),
+        None => json!(known),
+    };
+    let before = before.map(|s| json!(s)).unwrap_or_default();
     if same_report(&before, &status) {
         return Ok(());
     }
-    status["observedTime"] = json!(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::now()));
+    status["observedTime"] = json!(now);
     if let Some(leave) = before.get("leave") {
         status["leave"] = leave.clone();
     }
@@ -398,7 +407,7 @@ fn amounts_of(value: &Value) -> Amounts {
 
 /// Verdicts, quota and identity are compared exactly, figures only if they moved.
 fn same_report(stored: &Value, wanted: &Value) -> bool {
-    let exact = ["memberID", "verdict", "cause", "profileManager", "kubernetesVersion"];
+    let exact = ["memberID", "verdict", "cause", "profileManager", "kubernetesVersion", "conditions"];
     let names = |v: &Value| {
         v["parents"]
             .as_array()

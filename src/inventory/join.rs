@@ -294,6 +294,7 @@ async fn store_member(
         member_kind: "real",
         labels: own,
         properties: BTreeMap::new(),
+        own: BTreeMap::new(),
         version: version.to_owned(),
         server: address.server.clone(),
         ca_bundle: address.ca.clone(),

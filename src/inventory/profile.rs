@@ -35,6 +35,8 @@ pub struct Facts {
     pub labels: BTreeMap<String, String>,
     /// Further properties.
     pub properties: BTreeMap<String, String>,
+    /// The member's own ClusterProperties (A3); ours come first.
+    pub own: BTreeMap<String, String>,
     /// Version.
     pub version: String,
     /// URL; empty: no access entries.
@@ -65,10 +67,17 @@ impl Facts {
         };
         out.extend(self.all_labels().into_iter().filter(|(key, _)| mirrored(key)));
         out.extend(self.properties.clone());
+        out.extend(self.own.clone());
         let mut seen = std::collections::HashSet::new();
         let fits = |v: &str| !v.is_empty() && v.chars().count() <= LONGEST_VALUE;
         out.retain(|(name, value)| fits(value) && seen.insert(name.clone()));
         out
+    }
+
+    /// Keeps what was shown as the member's own while it does not answer.
+    pub fn keep_own(&mut self, stored: Option<&ClusterProfile>) {
+        let shown = stored.and_then(|p| p.status.as_ref()).and_then(|s| s.properties.clone());
+        self.own = shown.into_iter().flatten().map(|p| (p.name, p.value)).collect();
     }
 
     /// Properties with the time at which each value was first seen.

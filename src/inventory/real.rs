@@ -1,14 +1,16 @@
 //! Real members (mode Push): probed, counted, shown. One task over all of them; each member on its own, so that a
 //! silent one delays nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::{Api, ListParams};
+use kube::api::Api;
+use kube::runtime::watcher::Event;
+use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use skerry_api::cluster_profile::{JOINED, joined};
@@ -22,6 +24,7 @@ use skerry_telemetry::Shutdown;
 
 use super::health::{Evidence, Thresholds, statement};
 use super::profile::Facts;
+use super::properties::{self, Copied};
 use super::{collect, register, renew};
 use crate::context::Context;
 
@@ -35,17 +38,22 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Looks at all real members until the end.
 pub async fn run(context: &Context, shutdown: &Shutdown) {
     let mut clients = Clients::default();
+    let mut known = Known::default();
+    let api = register::reports(context);
+    let mut events = watcher::watcher(api, watcher::Config::default()).default_backoff().boxed();
+    let mut next = tokio::time::Instant::now() + Duration::from_secs(1);
     loop {
-        match round(context, &mut clients).await {
-            Ok(count) => {
-                context.metrics.members.set(count);
-            }
-            Err(failed) => {
-                tracing::warn!(error = %error::sentence(&failed), "the members of the inventory cannot be read");
-            }
-        }
         tokio::select! {
-            () = tokio::time::sleep(ROUND) => {}
+            event = events.next() => match event {
+                Some(Ok(event)) => known.take(event),
+                Some(Err(failed)) => tracing::debug!(error = %failed, "members are watched again"),
+                None => return,
+            },
+            () = tokio::time::sleep_until(next) => {
+                round(context, &known, &mut clients).await;
+                context.metrics.members.set(i64::try_from(known.names.len()).unwrap_or(i64::MAX));
+                next = tokio::time::Instant::now() + ROUND;
+            }
             () = shutdown.wait() => return,
         }
     }
@@ -54,18 +62,50 @@ pub async fn run(context: &Context, shutdown: &Shutdown) {
 #[derive(Default)]
 struct Clients(BTreeMap<String, (String, Client)>);
 
-async fn round(context: &Context, clients: &mut Clients) -> Result<i64, kube::Error> {
-    let api = register::reports(context);
-    let reports = match error::optional(api.list(&ListParams::default()).await)? {
-        Some(list) => list.items,
-        None => return Ok(0),
-    };
-    let total = i64::try_from(reports.len()).unwrap_or(i64::MAX);
-    let push: Vec<ClusterReport> = reports.into_iter().filter(|r| r.spec.mode == MemberMode::Push).collect();
+/// Reports as the watch shows them: the names of all, and those of real members whole.
+#[derive(Default)]
+struct Known {
+    names: BTreeSet<String>,
+    push: BTreeMap<String, ClusterReport>,
+    /// Names of the list that is coming in.
+    listed: BTreeSet<String>,
+}
+
+impl Known {
+    fn take(&mut self, event: Event<ClusterReport>) {
+        match event {
+            Event::Init => self.listed.clear(),
+            Event::InitApply(report) => {
+                self.listed.insert(report.name_any());
+                self.put(report);
+            }
+            Event::InitDone => {
+                self.names = std::mem::take(&mut self.listed);
+                self.push.retain(|name, _| self.names.contains(name));
+            }
+            Event::Apply(report) => self.put(report),
+            Event::Delete(report) => {
+                self.names.remove(&report.name_any());
+                self.push.remove(&report.name_any());
+            }
+        }
+    }
+
+    fn put(&mut self, report: ClusterReport) {
+        let name = report.name_any();
+        self.names.insert(name.clone());
+        if report.spec.mode == MemberMode::Push {
+            self.push.insert(name, report);
+        } else {
+            self.push.remove(&name);
+        }
+    }
+}
+
+async fn round(context: &Context, known: &Known, clients: &mut Clients) {
     let mut ready = Vec::new();
-    for report in push {
-        let client = client_of(context, clients, &report).await;
-        ready.push((report, client));
+    for report in known.push.values() {
+        ready.push((report.clone(), client_of(context, clients, report).await));
     }
     let looks = futures::stream::iter(ready.into_iter().map(|(report, client)| one(context, report, client)));
     let mut looks = looks.buffer_unordered(AT_ONCE);
@@ -74,7 +114,6 @@ async fn round(context: &Context, clients: &mut Clients) -> Result<i64, kube::Er
             tracing::warn!(error = %error::sentence(&failed), "a member could not be shown");
         }
     }
-    Ok(total)
 }
 
 /// The client of a member, rebuilt when its Secret changes.
@@ -118,44 +157,56 @@ async fn one(
         success: number(probe.success_threshold, 2),
     };
     let lend = report.spec.lend.as_ref().and_then(|l| l.percent).unwrap_or(100);
-    let (evidence, version, figures) = match &client {
+    let seen = match &client {
         Ok(client) => match tokio::time::timeout(LIMIT, observe(client, i128::from(lend))).await {
             Ok(seen) => seen,
-            Err(_) => (Evidence::Silent("no answer in time".to_owned()), None, None),
+            Err(_) => Evidence::Silent("no answer in time".to_owned()).into(),
         },
-        Err(message) => (Evidence::Denied(message.clone()), None, None),
+        Err(message) => Evidence::Denied(message.clone()).into(),
     };
-    if let (Evidence::Good, Ok(client)) = (&evidence, &client)
+    if let (Evidence::Good, Ok(client)) = (&seen.evidence, &client)
         && let Err(failed) = renew::if_due(context, &report, client).await
     {
         tracing::warn!(member = %name, error = %error::sentence(&failed), "the member's token was not renewed");
     }
-    let verdict = context.inventory.verdicts.note(&name, &evidence, thresholds);
-    show_profile(context, &report, verdict, &evidence, version.as_deref()).await?;
-    show_report(context, &report, verdict, &evidence, version.as_deref(), figures).await
+    let verdict = context.inventory.verdicts.note(&name, &seen.evidence, thresholds);
+    show_profile(context, &report, verdict, &seen).await?;
+    show_report(context, &report, verdict, seen).await
 }
 
-/// Probe, version and figures of a member.
-async fn observe(client: &Client, lend: i128) -> (Evidence, Option<String>, Option<collect::Figures>) {
-    let Ok(request) = http::Request::get("/readyz").body(Vec::new()) else {
-        return (Evidence::Silent("no request".to_owned()), None, None);
-    };
-    let evidence = match client.request_text(request).await {
-        Ok(_) => Evidence::Good,
-        Err(failed) if error::is_denied(&failed) => Evidence::Denied(error::sentence(&failed)),
-        Err(failed) if error::code(&failed).is_some() => Evidence::NotReady(error::sentence(&failed)),
-        Err(failed) => Evidence::Silent(error::sentence(&failed)),
-    };
-    if evidence != Evidence::Good {
-        return (evidence, None, None);
+/// What one look at a member gave.
+struct Seen {
+    evidence: Evidence,
+    version: Option<String>,
+    figures: Option<collect::Figures>,
+    copied: Option<Copied>,
+}
+
+impl From<Evidence> for Seen {
+    fn from(evidence: Evidence) -> Self {
+        Self { evidence, version: None, figures: None, copied: None }
     }
-    let version = client.apiserver_version().await.ok().map(|v| v.git_version);
-    match collect::look(client, lend).await {
-        Ok(figures) => (evidence, version, Some(figures)),
-        Err(failed) => {
-            tracing::debug!(error = %error::sentence(&failed), "nodes and pods cannot be read");
-            (evidence, version, None)
+}
+
+/// Probe, version, figures and properties of a member.
+async fn observe(client: &Client, lend: i128) -> Seen {
+    let Ok(request) = http::Request::get("/readyz").body(Vec::new()) else {
+        return Evidence::Silent("no request".to_owned()).into();
+    };
+    match client.request_text(request).await {
+        Ok(_) => {}
+        Err(failed) if error::is_denied(&failed) => return Evidence::Denied(error::sentence(&failed)).into(),
+        Err(failed) if error::code(&failed).is_some() => {
+            return Evidence::NotReady(error::sentence(&failed)).into();
         }
+        Err(failed) => return Evidence::Silent(error::sentence(&failed)).into(),
+    }
+    let said = |what: &'static str| move |failed: &kube::Error| tracing::debug!(error = %error::sentence(failed), "{what} cannot be read");
+    Seen {
+        evidence: Evidence::Good,
+        version: client.apiserver_version().await.ok().map(|v| v.git_version),
+        figures: collect::look(client, lend).await.inspect_err(said("nodes and pods")).ok(),
+        copied: properties::own(client, None).await.inspect_err(said("ClusterProperties")).ok(),
     }
 }
 
@@ -163,8 +214,7 @@ async fn show_profile(
     context: &Context,
     report: &ClusterReport,
     verdict: Verdict,
-    evidence: &Evidence,
-    version: Option<&str>,
+    seen: &Seen,
 ) -> Result<(), kube::Error> {
     let api: Api<ClusterProfile> =
         Api::namespaced(context.hub.clone(), &context.settings.inventory.namespace);
@@ -172,7 +222,7 @@ async fn show_profile(
     if stored.spec.cluster_manager.name != context.settings.inventory.manager {
         return Ok(());
     }
-    let joined = match evidence {
+    let joined = match &seen.evidence {
         Evidence::Denied(message) => Statement::no(JOINED, joined::CREDENTIAL_INVALID, message.clone()),
         _ if report.status.as_ref().is_some_and(|s| s.leave.is_some()) => {
             Statement::no(JOINED, joined::DRAINING, "leaving the inventory")
@@ -182,7 +232,11 @@ async fn show_profile(
     if stored.labels().get(labels::SIMULATED).is_some_and(|v| v == "true") {
         context.inventory.note_simulated(&report.name_any());
     }
-    let facts = facts_of(context, report, &stored, version);
+    let mut facts = facts_of(context, report, &stored, seen.version.as_deref());
+    match &seen.copied {
+        Some(copied) => facts.own.clone_from(&copied.values),
+        None => facts.keep_own(Some(&stored)),
+    }
     register::write_profile(context, &api, &facts, Some(&stored), &[joined, statement(verdict)])
         .await
         .map(drop)
@@ -222,6 +276,7 @@ fn facts_of(
         member_kind: "real",
         labels: own,
         properties: BTreeMap::new(),
+        own: BTreeMap::new(),
         version: version.map_or(known, str::to_owned),
         server: access.map(|c| c.server).unwrap_or_default(),
         ca_bundle: String::from_utf8(ca.0).unwrap_or_default(),
@@ -232,17 +287,16 @@ async fn show_report(
     context: &Context,
     report: &ClusterReport,
     verdict: Verdict,
-    evidence: &Evidence,
-    version: Option<&str>,
-    figures: Option<collect::Figures>,
+    seen: Seen,
 ) -> Result<(), kube::Error> {
+    let Seen { evidence, version, figures, copied } = seen;
     let api = register::reports(context);
     let name = report.name_any();
     let before = report.status.clone().unwrap_or_default();
     let now = Time(Timestamp::now());
     let stored = before.conditions.clone().unwrap_or_default();
     let reachable = match evidence {
-        Evidence::Silent(text) => Statement::no(conditions::REACHABLE, "NoAnswer", text.clone()),
+        Evidence::Silent(text) => Statement::no(conditions::REACHABLE, "NoAnswer", text),
         _ => Statement::yes(conditions::REACHABLE, "Answering", "readyz answered"),
     };
     let capacity = if figures.is_some() || before.nodes.is_some() {
@@ -250,8 +304,13 @@ async fn show_report(
     } else {
         Statement::no(conditions::CAPACITY_KNOWN, "NotCollected", "nodes and pods cannot be read")
     };
-    let wanted: Vec<_> = [reachable, capacity].iter().map(|s| s.since(&stored, None, &now)).collect();
-    let known_version = version.map(str::to_owned).or(before.kubernetes_version.clone());
+    let says = [Some(reachable), Some(capacity), copied.map(|c| c.says)];
+    let mut wanted: Vec<_> = says.iter().flatten().map(|s| s.since(&stored, None, &now)).collect();
+    // What was not looked at keeps what was said of it.
+    let silent = |c: &&skerry_api::Condition| wanted.iter().all(|w| w.type_ != c.type_);
+    let kept: Vec<_> = stored.iter().filter(silent).cloned().collect();
+    wanted.extend(kept);
+    let known_version = version.or(before.kubernetes_version.clone());
     let same = before.verdict == Some(verdict)
         && wanted.iter().all(|c| stored.contains(c))
         && known_version == before.kubernetes_version;

@@ -68,16 +68,27 @@ pub async fn reconcile(
         say(context, subject, &no, known.as_deref()).await?;
         return Ok(Registered { again: Some(Duration::from_secs(60)) });
     }
-    let facts = facts(context, tenant, published, &name, &set);
+    let mut facts = facts(context, tenant, published, &name, &set);
+    let client = published.located.client.clone().filter(|_| published.up);
+    let copied = match &client {
+        Some(client) => properties::own(client, Some(&settings.trusted_properties)).await.ok(),
+        None => None,
+    };
+    match &copied {
+        Some(copied) => facts.own.clone_from(&copied.values),
+        None => facts.keep_own(stored.as_ref()),
+    }
     let statements = statements(subject);
     let mut again = match write_profile(context, &api, &facts, stored.as_ref(), &statements).await {
         Ok(again) => again,
         Err(failed) => return refused(context, subject, failed, known.as_deref()).await,
     };
-    if let Err(failed) = super::collect::virtual_report(context, subject, tenant, &facts, published).await {
+    if let Err(failed) =
+        super::collect::virtual_report(context, subject, tenant, &facts, published, copied.as_ref()).await
+    {
         return refused(context, subject, failed, known.as_deref()).await;
     }
-    if let Some(client) = published.located.client.clone().filter(|_| published.up)
+    if let Some(client) = client
         && let Err(failed) = properties::ensure_pair(&client, &tenant.id, Some(&set)).await
     {
         tracing::warn!(tenant = %tenant.id, error = %error::sentence(&failed), "identity inside the member is not written");
@@ -159,6 +170,7 @@ fn facts(context: &Context, tenant: &ValidatedTenant, published: &Published, nam
         member_kind: "virtual",
         labels: own,
         properties: more,
+        own: BTreeMap::new(),
         version: endpoint.version.clone(),
         server,
         ca_bundle: endpoint.ca_bundle.clone(),

@@ -20,6 +20,8 @@ pub struct InventorySettings {
     pub namespace: String,
     /// Sets that tenants may name.
     pub sets: Vec<ClusterSet>,
+    /// Names under reserved domains that are copied from virtual clusters all the same (A3).
+    pub trusted_properties: Vec<String>,
 }
 
 impl Default for InventorySettings {
@@ -28,6 +30,7 @@ impl Default for InventorySettings {
             manager: "skerry".to_owned(),
             namespace: labels::INVENTORY_NAMESPACE.to_owned(),
             sets: Vec::new(),
+            trusted_properties: Vec::new(),
         }
     }
 }

@@ -54,6 +54,11 @@ fn i3_the_profile_says_what_section_2_says() {
         labels: [("skerry.dev/owner-namespace".to_owned(), "team-a".to_owned())].into(),
         properties: [("skerry.dev/quota-cpu".to_owned(), "8".to_owned()), ("x".to_owned(), "y".repeat(1025))]
             .into(),
+        own: [
+            ("skerry.dev/quota-cpu".to_owned(), "forged".to_owned()),
+            ("site".to_owned(), "quay".to_owned()),
+        ]
+        .into(),
         version: "v1.36.3".into(),
         server: "https://tk3v2q5x2m7a.skerry.example:443".into(),
         ca_bundle: "pem".into(),
@@ -69,9 +74,11 @@ fn i3_the_profile_says_what_section_2_says() {
             "clusterset.k8s.io",
             "skerry.dev/member-kind",
             "skerry.dev/owner-namespace",
-            "skerry.dev/quota-cpu"
+            "skerry.dev/quota-cpu",
+            "site"
         ]
     );
+    assert_eq!(status["properties"][4]["value"], "8", "P10: ours comes before the member's own");
     assert_eq!(
         status["accessProviders"][0]["cluster"]["extensions"][0],
         json!({"name": "client.authentication.k8s.io/exec", "extension": {"clusterName": "skerry-tk3v2q5x2m7a"}})
