@@ -179,17 +179,9 @@ fn establish(definition: &mut Value, others: &[Value]) -> Result<(), BaseError> 
 
 fn index_of(row: &Resource, object: &Value) -> Index {
     let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
-    let field = |path: &str| {
-        let value = path.split('.').try_fold(object, |at, part| at.get(part));
-        value.and_then(Value::as_str).filter(|t| !t.is_empty())
-    };
     Index {
         labels: labels.filter_map(|(k, v)| Some((k.as_str().into(), v.as_str()?.into()))).collect(),
-        fields: row
-            .selectable
-            .iter()
-            .map(|s| (s.label.clone(), field(&s.path).map_or_else(|| s.default.clone(), Box::from)))
-            .collect(),
+        fields: row.selectable.iter().map(|s| (s.path.clone(), s.value(object))).collect(),
         ..Index::default()
     }
 }

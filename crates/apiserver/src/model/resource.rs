@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::gvk::{Gvk, ResourceId};
 use super::schema::{Schema, TypeId};
 use crate::custom::CustomVersion;
@@ -122,10 +124,27 @@ pub enum CellSource {
 pub struct Selectable {
     /// The label a client writes, as `spec.nodeName`.
     pub label: Box<str>,
-    /// Dotted path of the value in the object.
+    /// Dotted path of the value in the stored object; after `|` the next one where that is empty.
     pub path: Box<str>,
     /// What an absent value compares as.
     pub default: Box<str>,
+}
+
+impl Selectable {
+    /// The text that an object in the storage version is compared by.
+    pub fn value(&self, object: &Value) -> Box<str> {
+        let texts = self.path.split('|').filter_map(|path| text_at(object, path));
+        texts.into_iter().find(|text| !text.is_empty()).map_or_else(|| self.default.clone(), Box::from)
+    }
+}
+
+fn text_at(object: &Value, path: &str) -> Option<String> {
+    let value = path.split('.').try_fold(object, |at, part| at.get(part))?;
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 /// What names of a kind look like.

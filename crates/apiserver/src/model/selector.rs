@@ -1,5 +1,6 @@
 //! Label and field selectors (F1), parsed once per request.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// One requirement of a label selector.
@@ -227,8 +228,8 @@ impl FieldSelector {
     }
 
     /// Whether fields, looked up by label, satisfy every term.
-    pub fn matches<'a>(&self, field: impl Fn(&str) -> &'a str) -> bool {
-        self.0.iter().all(|(name, equal, value)| (field(name) == value) == *equal)
+    pub fn matches<'a>(&self, mut field: impl FnMut(&str) -> Cow<'a, str>) -> bool {
+        self.0.iter().all(|(name, equal, value)| (field(name) == value.as_str()) == *equal)
     }
 }
 
@@ -269,7 +270,7 @@ mod tests {
     fn field_selectors_name_what_they_do_not_know() {
         let s = FieldSelector::parse("metadata.name=a,spec.x!=b").unwrap();
         assert_eq!(s.exact("metadata.name"), Some("a"));
-        assert!(s.matches(|f| if f == "metadata.name" { "a" } else { "" }));
+        assert!(s.matches(|f| if f == "metadata.name" { "a".into() } else { "".into() }));
         assert_eq!(s.check(|f| f == "metadata.name"), Err(SelectorError::UnknownField("spec.x".into())));
     }
 }

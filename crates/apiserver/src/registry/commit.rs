@@ -28,7 +28,8 @@ pub fn put(call: &Call<'_>, key: Key, object: Value, expect: Expect) -> Result<W
     if size > limit {
         return Err(ApiStatus::too_large(format!("object is {size} bytes: limit is {limit}")));
     }
-    let index = index_of(&call.resource, &storage);
+    let row = call.catalog.storage(&call.resource.id).unwrap_or_else(|| call.resource.clone());
+    let index = index_of(&row, &storage);
     Ok(Write { key, expect, op: Op::Put { tree: storage, index } })
 }
 

@@ -2,8 +2,7 @@
 
 use super::call::Call;
 use super::page::Token;
-use super::view::{knows_field, select};
-use crate::model::selector::SelectorError;
+use super::selection::Selection;
 use crate::model::status::ApiStatus;
 use crate::request::{ListOptions, Match};
 use crate::store::{NsName, PastError, Record, Snapshot};
@@ -32,14 +31,6 @@ pub async fn wait_for(call: &Call<'_>, rv: u64) -> Result<(), ApiStatus> {
     } else {
         Err(ApiStatus::rv_too_large(rv, store.current_rv()))
     }
-}
-
-/// Refuses field selectors that the resource does not know.
-pub fn check_fields(call: &Call<'_>, options: &ListOptions) -> Result<(), ApiStatus> {
-    options
-        .fields
-        .check(|field| knows_field(&call.resource, field))
-        .map_err(|e: SelectorError| ApiStatus::bad_request(e.to_string()))
 }
 
 fn expired(token: &Token) -> ApiStatus {
@@ -99,15 +90,13 @@ async fn position(call: &Call<'_>, options: &ListOptions) -> Result<Position, Ap
 
 /// One page. The namespace is the call's; empty lists all.
 pub async fn list(call: &Call<'_>, options: &ListOptions) -> Result<Page, ApiStatus> {
-    check_fields(call, options)?;
+    let selection = Selection::of(call, options)?;
     let at = position(call, options).await?;
-    let namespace =
-        Some(call.target.namespace.as_str()).filter(|ns| call.resource.namespaced && !ns.is_empty());
-    let all = options.labels.is_empty() && options.fields.is_empty();
+    let all = selection.is_whole();
     let mut taken = at
         .snapshot
-        .list(&call.resource.id, namespace, at.after.as_ref())
-        .filter(|(name, record)| all || select(&options.labels, &options.fields, name, record.index()));
+        .list(&call.resource.id, selection.namespace(), at.after.as_ref())
+        .filter(|(name, record)| all || selection.takes(name, record));
     let mut page = Page { rv: at.snapshot.rv(), records: Vec::new(), next: String::new(), remaining: None };
     if options.limit == 0 {
         page.records = taken.collect();

@@ -11,14 +11,16 @@ mod modify;
 mod page;
 mod read;
 mod refusals;
+mod selection;
 mod view;
 
 pub use call::{Call, Outcome, Warnings};
 pub use create::create;
 pub use delete::{delete, delete_collection};
 pub use ingest::{check_configuration, check_kind, known};
-pub use list::{Page, check_fields, list, wait_for};
+pub use list::{Page, list, wait_for};
 pub use modify::{Change, PatchKind, modify};
 pub use read::get;
 pub use refusals::of_patch;
-pub use view::{index_of, is_stored_version, select, view};
+pub use selection::{Seen, Selection};
+pub use view::{index_of, is_stored_version, view};

@@ -1,4 +1,4 @@
-//! Between stored records and the version a client asked for; what is indexed of an object; what a selector sees.
+//! Between stored records and the version a client asked for; what is indexed of an object.
 
 use serde_json::Value;
 
@@ -7,8 +7,7 @@ use crate::kinds;
 use crate::model::gvk::Gvk;
 use crate::model::object::Object;
 use crate::model::resource::Resource;
-use crate::model::selector::{FieldSelector, LabelSelector};
-use crate::store::{Index, NsName, Record};
+use crate::store::{Index, Record};
 
 /// The object in the row's version.
 pub fn view(resource: &Resource, record: &Record) -> Value {
@@ -42,20 +41,7 @@ pub fn to_version(resource: &Resource, mut object: Value, to: &Gvk) -> Value {
     object
 }
 
-/// Walks `spec.a.b[0].c`-like paths as selectors use them.
-fn field_text(object: &Value, path: &str) -> Option<String> {
-    let mut at = object;
-    for part in path.trim_start_matches('.').split('.') {
-        at = at.get(part)?;
-    }
-    Some(match at {
-        Value::String(s) => s.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    })
-}
-
-/// What the store keeps beside the body. `object` is in the storage version.
+/// What the store keeps beside the body. `resource` is the row of the storage version, and `object` is in it.
 pub fn index_of(resource: &Resource, object: &Value) -> Index {
     let labels = object
         .at(&["metadata", "labels"])
@@ -63,14 +49,7 @@ pub fn index_of(resource: &Resource, object: &Value) -> Index {
         .map(|m| m.iter().filter_map(|(k, v)| Some((k.as_str().into(), v.as_str()?.into()))).collect())
         .unwrap_or_default();
     let owners = object.items(&["metadata", "ownerReferences"]);
-    let fields = resource
-        .selectable
-        .iter()
-        .map(|s| {
-            let text = field_text(object, &s.path).filter(|t| !t.is_empty());
-            (s.label.clone(), text.unwrap_or_else(|| s.default.to_string()).into())
-        })
-        .collect();
+    let fields = resource.selectable.iter().map(|s| (s.path.clone(), s.value(object))).collect();
     Index {
         labels,
         owners: owners.iter().map(|o| o.text(&["uid"]).into()).collect(),
@@ -78,22 +57,4 @@ pub fn index_of(resource: &Resource, object: &Value) -> Index {
         uid: object.meta("uid").into(),
         deleting: object.is_deleting(),
     }
-}
-
-/// Both selectors over what is indexed.
-pub fn select(labels: &LabelSelector, fields: &FieldSelector, name: &NsName, index: &Index) -> bool {
-    let label = |key: &str| index.labels.iter().find(|(k, _)| &**k == key).map(|(_, v)| &**v);
-    let field = |key: &str| match key {
-        "metadata.name" => name.name(),
-        "metadata.namespace" => name.namespace(),
-        other => index.fields.iter().find(|(k, _)| &**k == other).map_or("", |(_, v)| &**v),
-    };
-    (labels.is_empty() || labels.matches(label)) && (fields.is_empty() || fields.matches(field))
-}
-
-/// Whether a resource can be selected on a field.
-pub fn knows_field(resource: &Resource, field: &str) -> bool {
-    field == "metadata.name"
-        || field == "metadata.namespace"
-        || resource.selectable.iter().any(|s| &*s.label == field)
 }

@@ -177,7 +177,6 @@ impl Iterator for Pieces {
 
 async fn watch(x: &Exchange<'_>, call: &Call<'_>) -> Result<Response<Body>, ApiStatus> {
     let options = ListOptions::parse(&x.info.query, true)?;
-    registry::check_fields(call, &options)?;
     let include = x.info.query.get("includeObject").to_owned();
     let request = WatchRequest { options, accept: x.accept, include };
     let seat = fair::watch(call.tenant, call.who)?;

@@ -162,7 +162,8 @@ impl RequestInfo {
             return Ok(Self { path: path.to_owned(), verb: method_verb(method), resource: None, query });
         };
         let is_read = matches!(*method, Method::GET | Method::HEAD);
-        let watch = is_read && (legacy_watch || (query.flag("watch") && target.subresource.is_empty()));
+        // A single object is watched by its legacy path only; elsewhere the parameter says nothing.
+        let watch = is_read && (legacy_watch || (query.flag("watch") && target.name.is_empty()));
         let verb = verb_of(method, &target, watch);
         if matches!(verb, "list" | "watch" | "deletecollection")
             && target.name.is_empty()

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 
 pub use accept::{Accept, Encoding, Form};
 pub use info::{Query, RequestInfo, ResourcePath};
-pub use options::{DeleteOptions, FieldValidation, ListOptions, Match, Propagation, WriteOptions};
+pub use options::{DeleteOptions, FieldValidation, ListOptions, Match, Propagation, WriteOptions, selectors};
 
 use crate::access::{self, Attributes};
 use crate::fair;

@@ -192,13 +192,21 @@ pub struct ListOptions {
     pub initial_events: Option<bool>,
 }
 
+/// The label and the field selector of a query.
+pub fn selectors(query: &Query) -> Result<(LabelSelector, FieldSelector), ApiStatus> {
+    let refused = |e: crate::model::selector::SelectorError| ApiStatus::bad_request(e.to_string());
+    let labels = LabelSelector::parse(query.get("labelSelector")).map_err(refused)?;
+    let fields = FieldSelector::parse(query.get("fieldSelector")).map_err(refused)?;
+    Ok((labels, fields))
+}
+
 impl ListOptions {
     /// Reads the query and checks the combinations that upstream checks. `watch`: the verb is watch.
     pub fn parse(query: &Query, watch: bool) -> Result<Self, ApiStatus> {
-        let selector = |e: crate::model::selector::SelectorError| ApiStatus::bad_request(e.to_string());
+        let (labels, fields) = selectors(query)?;
         let out = Self {
-            labels: LabelSelector::parse(query.get("labelSelector")).map_err(selector)?,
-            fields: FieldSelector::parse(query.get("fieldSelector")).map_err(selector)?,
+            labels,
+            fields,
             limit: usize::try_from(query.number::<i64>("limit")?.unwrap_or(0)).unwrap_or(0),
             continue_token: query.get("continue").to_owned(),
             rv: rv_of(query.get("resourceVersion"))?,

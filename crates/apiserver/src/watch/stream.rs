@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use super::frame::{self, Shape};
 use crate::model::resource::Resource;
 use crate::model::status::ApiStatus;
-use crate::registry::{Call, select, wait_for};
+use crate::registry::{Call, Seen, Selection, wait_for};
 use crate::request::{Accept, Form, ListOptions};
-use crate::store::{Change, ChangeKind, Cursor, CursorEnd, NsName, Record};
+use crate::store::{Change, Cursor, CursorEnd, NsName, Record};
 
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
@@ -35,7 +35,7 @@ pub struct WatchRequest {
 struct Watch {
     resource: Arc<Resource>,
     request: WatchRequest,
-    namespace: String,
+    selection: Selection,
     initial: std::vec::IntoIter<(NsName, Record)>,
     /// Version at which initial events end with a bookmark.
     initial_end: Option<u64>,
@@ -50,6 +50,7 @@ struct Watch {
 async fn start(
     call: &Call<'_>,
     options: &ListOptions,
+    selection: &Selection,
 ) -> Result<(Vec<(NsName, Record)>, u64, bool), ApiStatus> {
     let store = &call.tenant.store;
     let initial = match (options.initial_events, options.rv) {
@@ -68,11 +69,9 @@ async fn start(
     if !initial {
         return Ok((Vec::new(), snapshot.rv(), false));
     }
-    let namespace =
-        Some(call.target.namespace.as_str()).filter(|n| call.resource.namespaced && !n.is_empty());
     let objects = snapshot
-        .list(&call.resource.id, namespace, None)
-        .filter(|(name, record)| select(&options.labels, &options.fields, name, record.index()))
+        .list(&call.resource.id, selection.namespace(), None)
+        .filter(|(name, record)| selection.takes(name, record))
         .collect();
     Ok((objects, snapshot.rv(), options.initial_events == Some(true)))
 }
@@ -82,13 +81,14 @@ pub async fn stream(
     call: &Call<'_>,
     request: WatchRequest,
 ) -> Result<impl Stream<Item = Bytes> + Send + 'static, ApiStatus> {
-    let (initial, from, mark_end) = start(call, &request.options).await?;
+    let selection = Selection::of(call, &request.options)?;
+    let (initial, from, mark_end) = start(call, &request.options, &selection).await?;
     let seconds = request.options.timeout.unwrap_or_else(|| rand::rng().random_range(DEFAULT_SECONDS));
     let deadline = Instant::now() + Duration::from_secs(seconds);
     let first = match call.tenant.store.watch(&call.resource.id, from) {
         Ok(cursor) => Ok(Watch {
             resource: call.resource.clone(),
-            namespace: if call.resource.namespaced { call.target.namespace.clone() } else { String::new() },
+            selection,
             initial: initial.into_iter(),
             initial_end: mark_end.then_some(from),
             cursor,
@@ -173,27 +173,14 @@ impl Watch {
         frame::error(&status)
     }
 
-    fn takes(&self, name: &NsName, record: &Record) -> bool {
-        let options = &self.request.options;
-        (self.namespace.is_empty() || name.namespace() == self.namespace)
-            && select(&options.labels, &options.fields, name, record.index())
-    }
-
     /// What this watcher sees of a change (W3).
     fn frame_of(&mut self, change: &Change) -> Option<Bytes> {
-        let name = &change.key.name;
-        let now = self.takes(name, &change.new);
-        let before = change.prev.as_ref().is_some_and(|prev| self.takes(name, prev));
-        let kind = match (change.kind, before, now) {
-            (ChangeKind::Added, _, true) | (ChangeKind::Modified, false, true) => "ADDED",
-            (ChangeKind::Modified, true, true) => "MODIFIED",
-            (ChangeKind::Modified, true, false) => {
-                let left = change.prev.as_ref()?.with_rv(change.rv);
+        let kind = match self.selection.sees(change)? {
+            Seen::Now(kind) => kind,
+            Seen::Left(record) => {
                 let shape = self.shape();
-                return Some(frame::event(&self.resource, "DELETED", &left, shape, &self.request.include));
+                return Some(frame::event(&self.resource, "DELETED", &record, shape, &self.request.include));
             }
-            (ChangeKind::Deleted, before, now) if before || now => "DELETED",
-            _ => return None,
         };
         let shape = self.shape();
         let include = self.request.include.clone();

@@ -8,6 +8,8 @@ mod crud;
 mod custom;
 mod forms;
 mod front;
+mod selectors;
 mod support;
 mod tunnels;
+mod watches;
 mod wire;

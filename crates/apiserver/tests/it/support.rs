@@ -1,14 +1,18 @@
 //! A server with one tenant in memory, and a caller of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::Method;
+use http::{Method, Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::Bytes;
 use serde_json::Value;
 use skerry_apiserver::bus::Local;
 use skerry_apiserver::config::{Role, ServerConfig, TenantSpec};
 use skerry_apiserver::identity::Identity;
-use skerry_apiserver::listen::Server;
+use skerry_apiserver::listen::{Body, Server, body};
 use skerry_apiserver::model::status::ApiStatus;
+use skerry_apiserver::request;
 use skerry_apiserver::tenant::{Tenant, TenantId};
 
 /// One server, one tenant, one system caller.
@@ -37,4 +41,80 @@ impl World {
     pub async fn get(&self, path: &str) -> Result<Value, ApiStatus> {
         self.api.send(Method::GET, path, "application/json", None).await
     }
+}
+
+/// What a request was answered with.
+pub struct Reply {
+    pub code: u16,
+    pub warnings: Vec<String>,
+    pub body: Value,
+}
+
+impl World {
+    /// One request with a body of any form.
+    pub async fn raw(&self, method: Method, path: &str, media: &str, bytes: impl Into<Bytes>) -> Reply {
+        let response = self.open(Identity::system("test"), method, path, media, bytes.into()).await;
+        let code = response.status().as_u16();
+        let warnings =
+            response.headers().get_all("warning").iter().map(|v| v.to_str().unwrap().to_owned()).collect();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        Reply { code, warnings, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
+    }
+
+    pub async fn open(
+        &self,
+        who: Identity,
+        method: Method,
+        path: &str,
+        media: &str,
+        bytes: Bytes,
+    ) -> Response<Body> {
+        let request = Request::builder().method(method).uri(path).header("content-type", media);
+        let request = request.header("accept", "application/json").body(body::full(bytes)).unwrap();
+        request::serve(&self.server, self.tenant.clone(), who, request).await
+    }
+
+    pub async fn watch(&self, path: &str) -> Events {
+        self.watch_as(Identity::system("test"), path).await
+    }
+
+    pub async fn watch_as(&self, who: Identity, path: &str) -> Events {
+        let response = self.open(who, Method::GET, path, "", Bytes::new()).await;
+        assert_eq!(response.status(), 200, "{path}");
+        Events { body: response.into_body(), text: String::new() }
+    }
+}
+
+/// Events of a watch as they come.
+pub struct Events {
+    body: Body,
+    text: String,
+}
+
+impl Events {
+    pub fn new(body: Body) -> Self {
+        Self { body, text: String::new() }
+    }
+
+    /// The next event; `None` when the stream has ended.
+    pub async fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Some((line, rest)) = self.text.split_once('\n') {
+                let event = serde_json::from_str(line).unwrap();
+                self.text = rest.to_owned();
+                return Some(event);
+            }
+            let frame = tokio::time::timeout(Duration::from_secs(20), self.body.frame()).await.unwrap()?;
+            let data = frame.unwrap().into_data().unwrap_or_default();
+            self.text.push_str(std::str::from_utf8(&data).unwrap());
+        }
+    }
+}
+
+/// Type, name and version of an event.
+pub fn brief(event: &Value) -> (String, String, u64) {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let metadata = &event["object"]["metadata"];
+    let rv = metadata["resourceVersion"].as_str().unwrap().parse().unwrap();
+    (text(&event["type"]), text(&metadata["name"]), rv)
 }
