@@ -10,10 +10,12 @@ use http_body_util::{BodyExt as _, StreamBody};
 use serde_json::{Value, json};
 
 use crate::listen::{Body, BoxError, Server};
+use crate::model::catalog::Catalog;
 use crate::model::gvk::ResourceId;
 use crate::model::status::ApiStatus;
-use crate::request::RequestInfo;
-use crate::store::{ChangeKind, Frame, Wildcard, WildcardError};
+use crate::registry::{Seen, Selection};
+use crate::request::{RequestInfo, selectors};
+use crate::store::{Frame, Wildcard, WildcardError};
 
 /// Answers the watch; anything else about the path is refused.
 pub fn answer(
@@ -26,16 +28,21 @@ pub fn answer(
     let info = RequestInfo::parse(req.method(), &path, req.uri().query().unwrap_or_default())?;
     let target = info.resource.as_ref().ok_or_else(ApiStatus::no_such_resource)?;
     let shard: usize = number.parse().map_err(|_| ApiStatus::no_such_resource())?;
-    if *req.method() != Method::GET || info.verb != "watch" || !target.name.is_empty() {
+    let in_path = RequestInfo::parse(req.method(), &path, "")?.resource.is_some_and(|r| !r.name.is_empty());
+    if *req.method() != Method::GET || info.verb != "watch" || in_path {
         return Err(ApiStatus::method_not_allowed_here());
     }
     let resource = ResourceId::new(&target.group, &target.plural);
+    // Of tenants' own kinds nothing is known here; each tenant may have its own.
+    let row = Catalog::builtin().lookup(&target.group, &target.version, &target.plural);
+    let selection = Selection::new(row.as_deref(), target, selectors(&info.query)?)?;
     let from = position(info.query.get("resourceVersion"))?;
     let watch = server.db().wildcard(shard, &resource, from).map_err(|error| status_of(&error))?;
     let epoch =
         server.db().shards().into_iter().find(|s| s.number == shard).map(|s| s.epoch).unwrap_or_default();
     let bookmarks = info.query.flag("allowWatchBookmarks") || info.query.flag("sendInitialEvents");
-    Ok(respond(watch, epoch, bookmarks, server.stopping().clone()))
+    let lines = Lines { epoch, bookmarks, selection };
+    Ok(respond(watch, lines, server.stopping().clone()))
 }
 
 /// `<epoch>-<seq>`; empty or 0 for a listing first.
@@ -60,20 +67,22 @@ fn status_of(error: &WildcardError) -> ApiStatus {
     }
 }
 
-fn respond(
-    watch: Wildcard,
+/// How the frames of one watch are told.
+struct Lines {
     epoch: u64,
     bookmarks: bool,
-    stop: tokio_util::sync::CancellationToken,
-) -> Response<Body> {
-    let lines = stream::unfold(Some((watch, stop)), move |state| async move {
-        let (mut watch, stop) = state?;
+    selection: Selection,
+}
+
+fn respond(watch: Wildcard, lines: Lines, stop: tokio_util::sync::CancellationToken) -> Response<Body> {
+    let lines = stream::unfold(Some((watch, lines, stop)), |state| async move {
+        let (mut watch, lines, stop) = state?;
         let next = tokio::select! {
             () = stop.cancelled() => return None,
             next = watch.next() => next,
         };
         match next {
-            Ok(frame) => Some((line(&frame, epoch, bookmarks), Some((watch, stop)))),
+            Ok(frame) => Some((lines.line(&frame), Some((watch, lines, stop)))),
             Err(error) => {
                 let status = status_of(&error).to_value();
                 let last = json!({ "type": "ERROR", "object": status });
@@ -89,27 +98,30 @@ fn respond(
     response
 }
 
-fn line(frame: &Frame, epoch: u64, bookmarks: bool) -> Option<Bytes> {
-    match frame {
-        Frame::Listed { tenant, record, seq, .. } => {
-            Some(event("ADDED", &record.json(), tenant.as_str(), &format!("{epoch}-{seq}")))
-        }
-        Frame::ListingEnd { seq } if bookmarks => {
-            let object: Value = json!({ "metadata": {
-                "resourceVersion": format!("{epoch}-{seq}"),
-                "annotations": { "k8s.io/initial-events-end": "true" },
-            } });
-            let object = object.to_string();
-            Some(event("BOOKMARK", object.as_bytes(), "", &format!("{epoch}-{seq}")))
-        }
-        Frame::ListingEnd { .. } => None,
-        Frame::Change { tenant, change } => {
-            let kind = match change.kind {
-                ChangeKind::Added => "ADDED",
-                ChangeKind::Modified => "MODIFIED",
-                ChangeKind::Deleted => "DELETED",
-            };
-            Some(event(kind, &change.new.json(), tenant.as_str(), &format!("{epoch}-{}", change.seq)))
+impl Lines {
+    fn line(&self, frame: &Frame) -> Option<Bytes> {
+        let place = |seq: u64| format!("{}-{seq}", self.epoch);
+        match frame {
+            Frame::Listed { tenant, name, record, seq } => {
+                let takes = self.selection.takes(name, record);
+                takes.then(|| event("ADDED", &record.json(), tenant.as_str(), &place(*seq)))
+            }
+            Frame::ListingEnd { seq } if self.bookmarks => {
+                let object: Value = json!({ "metadata": {
+                    "resourceVersion": place(*seq),
+                    "annotations": { "k8s.io/initial-events-end": "true" },
+                } });
+                let object = object.to_string();
+                Some(event("BOOKMARK", object.as_bytes(), "", &place(*seq)))
+            }
+            Frame::ListingEnd { .. } => None,
+            Frame::Change { tenant, change } => {
+                let (kind, object) = match self.selection.sees(change)? {
+                    Seen::Now(kind) => (kind, change.new.json()),
+                    Seen::Left(record) => ("DELETED", record.json()),
+                };
+                Some(event(kind, &object, tenant.as_str(), &place(change.seq)))
+            }
         }
     }
 }

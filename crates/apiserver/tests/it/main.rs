@@ -12,4 +12,5 @@ mod selectors;
 mod support;
 mod tunnels;
 mod watches;
+mod wildcard;
 mod wire;
