@@ -1,8 +1,9 @@
 //! What a commit takes with it: allocations that must hold exactly when the object does.
 
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
 
-use super::{crd, service};
+use super::{crd, service, service_range};
 use crate::model::status::ApiStatus;
 use crate::registry::Call;
 use crate::store::Write;
@@ -14,6 +15,8 @@ pub struct SideEffects {
     pub writes: Vec<Write>,
     /// UID of a Service whose addresses a host holds until the commit is through.
     pub reserved: Option<String>,
+    /// Held until the commit is through by what was found free without a write of its own.
+    pub turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl SideEffects {
@@ -42,7 +45,7 @@ pub async fn side_effects(
 /// Allocations that end with the object.
 pub async fn release(call: &Call<'_>, last: &Value) -> SideEffects {
     match &*call.resource.id {
-        "/services" => service::release(call, last),
+        "/services" => service_range::release(call, last),
         _ => SideEffects::default(),
     }
 }

@@ -14,6 +14,7 @@ pub mod review;
 pub mod scale;
 pub mod secret;
 pub mod service;
+mod service_range;
 pub mod subresource;
 pub mod token;
 pub mod workload;

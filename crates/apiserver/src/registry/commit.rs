@@ -17,8 +17,25 @@ pub enum Refused {
     Status(ApiStatus),
 }
 
+/// Stores `object` together with its side effects, which are undone if it is refused; gives the new resourceVersion.
+pub async fn store(
+    call: &Call<'_>,
+    key: Key,
+    object: Value,
+    expect: Expect,
+    side: SideEffects,
+) -> Result<u64, Refused> {
+    match put(call, key, object, expect) {
+        Ok(write) => commit(call, write, side).await,
+        Err(status) => {
+            side.undo(call).await;
+            Err(Refused::Status(status))
+        }
+    }
+}
+
 /// The write that stores `object`, in the storage version.
-pub fn put(call: &Call<'_>, key: Key, object: Value, expect: Expect) -> Result<Write, ApiStatus> {
+fn put(call: &Call<'_>, key: Key, object: Value, expect: Expect) -> Result<Write, ApiStatus> {
     let mut storage = to_version(&call.resource, object, &call.resource.storage);
     if call.resource.custom.is_some() {
         crate::custom::settle(&mut storage);

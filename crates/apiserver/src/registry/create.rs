@@ -14,10 +14,10 @@ use crate::model::names;
 use crate::model::object::Object;
 use crate::model::status::{ApiStatus, Cause};
 use crate::request::WriteOptions;
-use crate::store::Expect;
+use crate::store::{Expect, Key};
 
-/// How often a generated name is tried.
-const NAME_TRIES: usize = 8;
+/// How often a generated name is tried, or an allocation that somebody else was faster to take.
+const TRIES: usize = 8;
 
 /// Fills in what an absent member stands for.
 pub fn defaults(call: &Call<'_>, object: &mut Value) {
@@ -154,14 +154,20 @@ pub async fn create(
     prepare(call, &mut object, options, applied).await?;
     let base = Some(object.meta("generateName").to_owned())
         .filter(|b| object.meta("name").is_empty() && !b.is_empty());
-    let tries = if base.is_some() { NAME_TRIES } else { 1 };
-    for _ in 0..tries {
+    for _ in 0..TRIES {
         if let Some(base) = &base {
             object.set_meta("name", names::generated(base));
         }
         validate(call, &object, None)?;
         admit::validate(call, admit::Operation::Create, Some(&object), None).await?;
-        match store(call, &object, options).await {
+        let key = call.key(object.meta("namespace"), object.meta("name"));
+        if call.tenant.store.snapshot().get(&key).is_some() {
+            if base.is_some() {
+                continue;
+            }
+            return Err(ApiStatus::already_exists(call.subject(object.meta("name"))));
+        }
+        match store(call, key, &object, options).await {
             Ok(done) => return Ok(done),
             Err(Refused::Raced) => {}
             Err(Refused::Status(status)) => return Err(status),
@@ -170,19 +176,18 @@ pub async fn create(
     Err(ApiStatus::already_exists(call.subject(object.meta("name"))))
 }
 
-async fn store(call: &Call<'_>, object: &Value, options: &WriteOptions) -> Result<Outcome, Refused> {
-    let key = call.key(object.meta("namespace"), object.meta("name"));
-    let taken = call.tenant.store.snapshot().get(&key).is_some();
-    if taken {
-        return Err(Refused::Raced);
-    }
+async fn store(
+    call: &Call<'_>,
+    key: Key,
+    object: &Value,
+    options: &WriteOptions,
+) -> Result<Outcome, Refused> {
     if options.dry_run {
         return Ok(Outcome::created(object.clone()));
     }
     let mut object = object.clone();
     let side = kinds::side_effects(call, &mut object, None).await.map_err(Refused::Status)?;
-    let write = commit::put(call, key, object.clone(), Expect::Absent).map_err(Refused::Status)?;
-    let rv = commit::commit(call, write, side).await?;
+    let rv = commit::store(call, key, object.clone(), Expect::Absent, side).await?;
     kinds::committed(call, Some(&object));
     Ok(Outcome::created(commit::stored(object, rv)))
 }

@@ -131,8 +131,8 @@ async fn attempt_once(call: &Call<'_>, record: &Record, options: &DeleteOptions)
         if options.dry_run {
             return Ok(Outcome::ok(object));
         }
-        let put = commit::put(call, key, object.clone(), Expect::Rv(record.rv())).map_err(Refused::Status)?;
-        let rv = commit::commit(call, put, kinds::SideEffects::default()).await?;
+        let expect = Expect::Rv(record.rv());
+        let rv = commit::store(call, key, object.clone(), expect, kinds::SideEffects::default()).await?;
         kinds::committed(call, Some(&object));
         return Ok(Outcome::ok(commit::stored(object, rv)));
     }

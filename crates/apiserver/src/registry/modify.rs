@@ -349,8 +349,7 @@ async fn write(call: &Call<'_>, record: &Record, live: &Value, mut new: Value) -
         return delete::remove(call, key, record.rv(), new).await;
     }
     let side = kinds::side_effects(call, &mut new, Some(live)).await.map_err(Refused::Status)?;
-    let put = commit::put(call, key, new.clone(), Expect::Rv(record.rv())).map_err(Refused::Status)?;
-    let rv = commit::commit(call, put, side).await?;
+    let rv = commit::store(call, key, new.clone(), Expect::Rv(record.rv()), side).await?;
     kinds::committed(call, Some(&new));
     Ok(Outcome::ok(commit::stored(new, rv)))
 }

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
 
 use super::TenantId;
 use super::panics::Panics;
@@ -42,6 +43,7 @@ pub struct Tenant {
     active: AtomicI64,
     /// By name: as of which resourceVersion, and what is served of it.
     definitions: Mutex<Definitions>,
+    allocating: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Reads a tenant's objects as one snapshot shows them.
@@ -69,6 +71,7 @@ impl Tenant {
             panics: Panics::default(),
             active: AtomicI64::new(0),
             definitions: Mutex::default(),
+            allocating: Arc::default(),
         };
         tenant.rebuild_catalog();
         tenant
@@ -138,6 +141,11 @@ impl Tenant {
     /// Requests being served.
     pub fn in_flight(&self) -> &InFlight {
         &self.in_flight
+    }
+
+    /// Held from looking for something free until the write that takes it is through: one at a time.
+    pub async fn allocating(&self) -> OwnedMutexGuard<()> {
+        self.allocating.clone().lock_owned().await
     }
 
     /// Panics of late.

@@ -9,6 +9,7 @@ mod custom;
 mod forms;
 mod front;
 mod selectors;
+mod services;
 mod support;
 mod tunnels;
 mod watches;

@@ -16,6 +16,9 @@ const ALL: &str = "/api/v1/configmaps";
 const NAMESPACES: [&str; 2] = ["default", "kube-public"];
 const COLORS: [Option<&str>; 3] = [None, Some("red"), Some("blue")];
 
+/// Whether a name and a colour are selected.
+type Takes = fn(&str, Option<&str>) -> bool;
+
 /// Namespace and name with a colour: what the selectors of these tests look at.
 type Name = (&'static str, String);
 
@@ -23,7 +26,7 @@ type Name = (&'static str, String);
 struct Wanted {
     query: String,
     namespace: Option<&'static str>,
-    takes: fn(&str, Option<&str>) -> bool,
+    takes: Takes,
 }
 
 impl Wanted {
@@ -42,7 +45,7 @@ impl Wanted {
 
 /// Selections of every kind of requirement, over all namespaces and in one.
 fn selections() -> Vec<Wanted> {
-    let kinds: [(&str, fn(&str, Option<&str>) -> bool); 9] = [
+    let kinds: [(&str, Takes); 9] = [
         ("labelSelector=mine", |_, _| true),
         ("labelSelector=mine,color%3Dred", |_, c| c == Some("red")),
         ("labelSelector=mine,color!%3Dred", |_, c| c != Some("red")),
