@@ -16,19 +16,22 @@ pub fn known(
     duplicates: Vec<Finding>,
     validation: FieldValidation,
 ) -> Result<(), ApiStatus> {
-    fit(call, object, duplicates, validation).map_err(|why| {
+    let found = duplicates.iter().map(Finding::to_string).collect();
+    fit(call, object, found, validation).map_err(|why| {
         let (kind, version) = (&call.gvk().kind, &call.gvk().version);
         ApiStatus::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
     })
 }
 
-/// The same for what a patch made: not the body is at fault then, but what came of it.
+/// The same for what a patch made: not the body is at fault then, but what came of it. `found` is what was wrong with
+/// the patch itself.
 pub fn known_patched(
     call: &Call<'_>,
     object: &mut Value,
+    found: &[String],
     validation: FieldValidation,
 ) -> Result<(), ApiStatus> {
-    fit(call, object, Vec::new(), validation).map_err(|why| {
+    fit(call, object, found.to_vec(), validation).map_err(|why| {
         let cause = Cause::invalid("patch", &object.to_string().into(), &why);
         ApiStatus::invalid(&Gvk::new("", "", ""), "", vec![cause])
     })
@@ -42,10 +45,9 @@ pub fn known_applied(call: &Call<'_>, object: &mut Value) -> Result<(), ApiStatu
 fn fit(
     call: &Call<'_>,
     object: &mut Value,
-    duplicates: Vec<Finding>,
+    mut findings: Vec<String>,
     validation: FieldValidation,
 ) -> Result<(), String> {
-    let mut findings: Vec<String> = duplicates.iter().map(Finding::to_string).collect();
     // An empty list of managers asks for something (U7) and must not get lost as a zero value.
     let reset =
         object.at(&["metadata", "managedFields"]).and_then(Value::as_array).is_some_and(Vec::is_empty);

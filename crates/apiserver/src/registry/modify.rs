@@ -39,8 +39,8 @@ pub type Step<'a> = &'a (dyn Fn(&Value) -> Result<Value, ApiStatus> + Send + Syn
 pub enum Change<'a> {
     /// PUT.
     Replace(Value),
-    /// PATCH.
-    Patch(PatchKind, Value),
+    /// PATCH; with what field validation has against the patch itself.
+    Patch(PatchKind, Value, Vec<String>),
     /// Server-side apply.
     Apply(Value),
     /// A step of the server's own (scale, approval, binding).
@@ -117,7 +117,7 @@ fn wanted(
             check_name(call, &mut object)?;
             Ok(object)
         }
-        Change::Patch(kind, body) => patched(call, live, *kind, body, options.validation),
+        Change::Patch(kind, body, found) => patched(call, live, *kind, body, found, options.validation),
         Change::Apply(body) => applied(call, Some(live), body, options),
         Change::With(step) => step(live),
     }
@@ -128,6 +128,7 @@ fn patched(
     live: &Value,
     kind: PatchKind,
     body: &Value,
+    found: &[String],
     validation: FieldValidation,
 ) -> Result<Value, ApiStatus> {
     let schema = &call.resource.schema;
@@ -137,7 +138,7 @@ fn patched(
         PatchKind::Strategic => patch::strategic_merge(schema, &Ty::Struct(call.resource.root), live, body),
     };
     let mut object = result.map_err(|e| of_patch(call, &e))?;
-    known_patched(call, &mut object, validation)?;
+    known_patched(call, &mut object, found, validation)?;
     check_name(call, &mut object)?;
     Ok(object)
 }
@@ -208,7 +209,7 @@ fn preconditions(call: &Call<'_>, new: &Value, live: &Value, change: &Change<'_>
         _ if rv != live.meta("resourceVersion") => Err(ApiStatus::modified(call.subject(name))),
         Change::Replace(_) => Ok(true),
         // Patches start from the live object: an equal version says nothing unless the patch itself named it.
-        Change::Patch(_, body) => Ok(body.at(&["metadata", "resourceVersion"]).is_some()),
+        Change::Patch(_, body, _) => Ok(body.at(&["metadata", "resourceVersion"]).is_some()),
         Change::Apply(body) => Ok(body.at(&["metadata", "resourceVersion"]).is_some()),
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::decode::{self, Decoded};
 use super::{Exchange, WriteOptions, respond};
-use crate::codec::Format;
+use crate::codec::{Finding, FindingKind, Format};
 use crate::kinds::subresource;
 use crate::listen::Body;
 use crate::model::status::ApiStatus;
@@ -16,6 +16,8 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
 const APPLY_YAML: &str = "application/apply-patch+yaml";
 const APPLY_JSON: &str = "application/apply-patch+json";
+/// Members of an operation of a JSON patch.
+const OPERATION: [&str; 4] = ["op", "path", "from", "value"];
 
 fn patch_types(call: &Call<'_>) -> String {
     let mut all = vec![JSON_PATCH, MERGE_PATCH, APPLY_YAML];
@@ -58,7 +60,11 @@ fn answer(x: &Exchange<'_>, call: &Call<'_>, outcome: Outcome) -> Response<Body>
 pub async fn create(x: &Exchange<'_>, call: &Call<'_>, body: Body) -> Result<Response<Body>, ApiStatus> {
     let options = WriteOptions::parse(&x.info.query, "CreateOptions")?;
     if !call.subresource().is_empty() || subresource::is_virtual(&call.resource) {
-        let found = decoded(x, body).await?;
+        let mut found = decoded(x, body).await?;
+        if call.subresource().is_empty() {
+            let duplicates = std::mem::take(&mut found.findings);
+            registry::known(call, &mut found.object, duplicates, options.validation)?;
+        }
         let outcome = subresource::create(call, found.object, &options).await?;
         return Ok(respond::object(outcome.code, &x.accept, None, outcome.object, ""));
     }
@@ -97,7 +103,7 @@ pub async fn patch(x: &Exchange<'_>, call: &Call<'_>, body: Body) -> Result<Resp
     let bytes = decode::read(x.headers, body).await?;
     if call.subresource() == "scale" {
         let kind = kind.ok_or_else(|| ApiStatus::unsupported_media_type(&patch_types(call)))?;
-        let body = patch_body(&bytes)?;
+        let (body, _) = patch_body(kind, &bytes)?;
         let outcome = subresource::patch_scale(call, kind, &body, &options).await?;
         return Ok(respond::object(outcome.code, &x.accept, None, outcome.object, ""));
     }
@@ -106,7 +112,8 @@ pub async fn patch(x: &Exchange<'_>, call: &Call<'_>, body: Body) -> Result<Resp
             if options.force {
                 return Err(force_forbidden());
             }
-            Change::Patch(kind, patch_body(&bytes)?)
+            let (body, found) = patch_body(kind, &bytes)?;
+            Change::Patch(kind, body, found)
         }
         None => apply_change(call, &media, &bytes, &options)?,
     };
@@ -114,9 +121,29 @@ pub async fn patch(x: &Exchange<'_>, call: &Call<'_>, body: Body) -> Result<Resp
     Ok(answer(x, call, outcome))
 }
 
-fn patch_body(bytes: &[u8]) -> Result<Value, ApiStatus> {
+/// A patch, and what field validation has against it: members named twice, and those that no operation has.
+fn patch_body(kind: PatchKind, bytes: &[u8]) -> Result<(Value, Vec<String>), ApiStatus> {
     let limits = crate::codec::Limits::default();
-    crate::codec::read_json(bytes, limits).map(|(value, _)| value).map_err(|e| e.to_status())
+    let (body, duplicates) = crate::codec::read_json(bytes, limits).map_err(|e| e.to_status())?;
+    let mut found: Vec<String> = duplicates.iter().map(Finding::to_string).collect();
+    if kind == PatchKind::Json {
+        found.extend(unknown_in_operations(&body));
+        found.iter_mut().for_each(|text| text.insert_str(0, "json patch "));
+    }
+    Ok((body, found))
+}
+
+fn unknown_in_operations(operations: &Value) -> Vec<String> {
+    let members = |operation: &Value| -> Vec<String> {
+        let names = operation.as_object().into_iter().flat_map(serde_json::Map::keys);
+        names.filter(|name| !OPERATION.contains(&name.as_str())).cloned().collect()
+    };
+    let operations = operations.as_array().into_iter().flatten().enumerate();
+    let unknown = operations.flat_map(|(i, operation)| {
+        let path = move |name: String| format!("[{i}].{name}");
+        members(operation).into_iter().map(path)
+    });
+    unknown.map(|path| Finding { kind: FindingKind::Unknown, path }.to_string()).collect()
 }
 
 fn apply_change<'a>(

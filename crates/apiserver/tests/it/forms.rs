@@ -28,7 +28,7 @@ async fn send(
     (code, response.into_body().collect().await.unwrap().to_bytes().to_vec())
 }
 
-fn path_of(row: &Resource) -> String {
+pub fn path_of(row: &Resource) -> String {
     let root = match &*row.gvk.group {
         "" => format!("/api/{}", row.gvk.version),
         group => format!("/apis/{group}/{}", row.gvk.version),
@@ -38,7 +38,7 @@ fn path_of(row: &Resource) -> String {
 }
 
 /// What a kind needs beside its name to be accepted.
-fn content(kind: &str) -> Value {
+pub fn content(kind: &str) -> Value {
     let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {
         "containers": [{"name": "c", "image": "i:1", "ports": [{"containerPort": 80}],
             "resources": {"limits": {"cpu": "0.5"}}, "livenessProbe": {"httpGet": {"port": "http"}}}],

@@ -6,12 +6,14 @@
 mod controllers;
 mod crud;
 mod custom;
+mod dry_run;
 mod forms;
 mod front;
 mod selectors;
 mod services;
 mod support;
 mod tunnels;
+mod validation;
 mod watches;
 mod wildcard;
 mod wire;
