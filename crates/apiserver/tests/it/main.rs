@@ -9,6 +9,7 @@ mod custom;
 mod dry_run;
 mod forms;
 mod front;
+mod isolation;
 mod selectors;
 mod services;
 mod support;

@@ -1,6 +1,6 @@
 //! A server behind a real socket, and a client whose server name, certificate and paths are chosen freely.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use skerry_apiserver::config::ServerConfig;
 use skerry_apiserver::identity::pki::{Authority, Subject};
 use skerry_apiserver::listen::{Builder, Server};
 use skerry_apiserver::tenant::TenantId;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 
 /// A client certificate with its key, PEM.
 #[derive(Clone)]
@@ -38,6 +38,8 @@ pub struct As {
     pub sni: Option<String>,
     pub certificate: Option<Certificate>,
     pub token: Option<String>,
+    /// The address it comes from, which failed authentications are counted by.
+    pub from: Option<IpAddr>,
 }
 
 pub struct Connection {
@@ -106,7 +108,11 @@ impl Wire {
         };
         let host = how.sni.unwrap_or_else(|| self.address.ip().to_string());
         let name = ServerName::try_from(host.clone()).unwrap();
-        let stream = TcpStream::connect(self.address).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        if let Some(from) = how.from {
+            socket.bind(SocketAddr::new(from, 0)).unwrap();
+        }
+        let stream = socket.connect(self.address).await.unwrap();
         let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection.with_upgrades());
