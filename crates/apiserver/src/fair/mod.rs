@@ -1,15 +1,20 @@
-//! How many requests of a tenant are served at once (Q13), how many watches (Q12) and tunnels (Q16) are open. A system
-//! identity is never held back.
+//! How many requests of a tenant are served at once (Q13) and in which order (J1), how many watches (Q12) and tunnels
+//! (Q16) are open. A system identity is never held back.
 
+mod round;
+mod seats;
+mod turn;
 mod watches;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::identity::Identity;
 use crate::model::status::ApiStatus;
 use crate::tenant::Tenant;
 
+pub use round::Class;
+pub use seats::{NoSeat, Seat, Seats};
+pub use turn::{Turn, enter};
 pub use watches::{WatchSeat, Watches, watch};
 
 /// Requests of a tenant being served.
@@ -33,42 +38,27 @@ impl InFlight {
     }
 }
 
-/// A place among the requests being served; given back when dropped.
+/// A place among the requests or tunnels being served; given back when dropped.
 #[derive(Debug)]
-pub struct Seat(Option<Arc<AtomicU64>>);
+pub struct Place(Arc<AtomicU64>);
 
-impl Drop for Seat {
+impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(counter) = &self.0 {
-            counter.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Takes a place for a request of a verb; 429 when the tenant has none left. Watches are counted elsewhere (Q12).
-pub fn enter(tenant: &Tenant, who: &Identity, verb: &str) -> Result<Seat, ApiStatus> {
-    let limits = tenant.limits();
-    let (counter, limit) = match verb {
-        _ if who.is_system() => return Ok(Seat(None)),
-        "watch" => return Ok(Seat(None)),
-        "get" | "list" | "head" | "options" => (&tenant.in_flight().reading, limits.in_flight_reading),
-        _ => (&tenant.in_flight().mutating, limits.in_flight_mutating),
-    };
-    take(counter, limit)
-        .ok_or_else(|| ApiStatus::too_many_requests("Too many requests, please try again later.", 1))
-}
-
 /// Takes a place for a tunnel (Q16); 429 when the tenant has none left.
-pub fn tunnel(tenant: &Tenant) -> Result<Seat, ApiStatus> {
+pub fn tunnel(tenant: &Tenant) -> Result<Place, ApiStatus> {
     take(&tenant.in_flight().tunnels, tenant.limits().tunnels)
         .ok_or_else(|| ApiStatus::too_many_requests("too many tunnels are open", 5))
 }
 
-fn take(counter: &Arc<AtomicU64>, limit: u64) -> Option<Seat> {
-    let seat = counter.fetch_add(1, Ordering::Relaxed) < limit;
-    let seat_of = Seat(Some(counter.clone()));
+fn take(counter: &Arc<AtomicU64>, limit: u64) -> Option<Place> {
+    let has_room = counter.fetch_add(1, Ordering::Relaxed) < limit;
+    let place = Place(counter.clone());
     // The place is given back at once where there was none.
-    seat.then_some(seat_of)
+    has_room.then_some(place)
 }
 
 #[cfg(test)]
@@ -79,7 +69,7 @@ mod tests {
     #[test]
     fn places_are_counted_and_given_back() {
         let counter = Arc::new(AtomicU64::new(0));
-        let held: Vec<Seat> = (0..3).filter_map(|_| take(&counter, 3)).collect();
+        let held: Vec<Place> = (0..3).filter_map(|_| take(&counter, 3)).collect();
         assert_eq!(held.len(), 3);
         assert!(take(&counter, 3).is_none());
         drop(held);

@@ -27,6 +27,7 @@ use crate::model::gvk::Gvk;
 use crate::model::resource::Resource;
 use crate::model::status::Cause;
 use crate::model::validate;
+use crate::request::ResourcePath;
 
 /// The optional functions of a kind.
 pub struct Hooks {
@@ -81,6 +82,11 @@ fn hooks(resource: &Resource) -> &'static Hooks {
 }
 
 const RETURNS_DELETED: Hooks = Hooks { returns_deleted: true, ..NONE };
+
+/// Whether a request is a heartbeat, which has a share of its own (J1).
+pub fn is_heartbeat(target: &ResourcePath) -> bool {
+    (&*target.group, &*target.plural) == ("coordination.k8s.io", "leases")
+}
 
 /// Computed defaults.
 pub fn default(resource: &Resource, object: &mut Value) {

@@ -156,6 +156,9 @@ pub async fn allocate(
     if let Some(effects) = from_host(call, new, old).await? {
         return Ok(effects);
     }
+    if wants_node_ports(new) {
+        call.turn.leave();
+    }
     let turn = if wants_node_ports(new) { Some(call.tenant.allocating().await) } else { None };
     Ok(SideEffects { turn, ..service_range::allocate(call, new, old)? })
 }
@@ -174,6 +177,7 @@ async fn from_host(
         object: new.clone(),
     };
     let held = old.is_some_and(is_settled);
+    call.turn.leave();
     let answer = match held {
         true => gate.update(call.tenant.id, &intent).await,
         false => gate.reserve(call.tenant.id, &intent).await,

@@ -153,6 +153,7 @@ pub async fn tunnel(
     let path = call.target.subresource.split_once('/').map_or("", |(_, path)| path).to_owned();
     let head =
         TunnelHead { method: method.clone(), path, query: info.query.encoded(), headers: headers.clone() };
+    call.turn.leave();
     match tunnel::pass(call.server, call.tenant, &**way, to, head, upgrade).await {
         Ok(response) => Ok(response),
         Err(PassError::Tunnel(TunnelError::NoHost)) => Err(none()),

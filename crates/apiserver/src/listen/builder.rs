@@ -17,6 +17,7 @@ use super::{Body, Server};
 use crate::admit::Rule;
 use crate::base::{BaseError, BaseImages};
 use crate::config::{Backend, Role, ServerConfig, StoreConfig};
+use crate::fair::Seats;
 use crate::identity::Identity;
 use crate::identity::pki::{PkiError, certificates_of_pem};
 use crate::ops::Metrics;
@@ -182,6 +183,7 @@ impl Builder {
             None => names.of_host(host).is_some(),
         });
         let serving = Serving::new(authority, config.serving.base_domain.clone(), addresses, files, known)?;
+        let seats = Seats::new(config.resources.seats);
         let server = Arc::new(Server {
             system_authorities: system(&config, &system_authorities)?,
             config,
@@ -193,6 +195,7 @@ impl Builder {
             serving: Arc::new(serving),
             metrics: Metrics::default(),
             failures: Default::default(),
+            seats,
             service_gate,
             tunnel,
             tasks: TaskTracker::new(),

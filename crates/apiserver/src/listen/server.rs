@@ -15,6 +15,7 @@ use crate::base::BaseImages;
 use crate::bus;
 use crate::config::ServerConfig;
 use crate::controllers;
+use crate::fair::Seats;
 use crate::identity::Identity;
 use crate::ops::Metrics;
 use crate::store::Db;
@@ -33,6 +34,7 @@ pub struct Server {
     pub(super) system_authorities: Vec<Vec<u8>>,
     pub(super) metrics: Metrics,
     pub(super) failures: Failures,
+    pub(super) seats: Seats,
     pub(super) service_gate: OnceLock<Arc<dyn ServiceGate>>,
     pub(super) tunnel: OnceLock<Arc<dyn Tunnel>>,
     pub(super) tasks: TaskTracker,
@@ -73,6 +75,11 @@ impl Server {
     /// What the process counts.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// The seats that requests work on (J1).
+    pub fn seats(&self) -> &Seats {
+        &self.seats
     }
 
     /// Authorities of system identities, DER.

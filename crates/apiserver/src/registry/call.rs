@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use crate::fair::Turn;
 use crate::identity::Identity;
 use crate::listen::Server;
 use crate::model::catalog::Catalog;
@@ -52,6 +53,8 @@ pub struct Call<'a> {
     pub catalog: Arc<Catalog>,
     /// Warnings for the answer.
     pub warnings: &'a Warnings,
+    /// Its turn: the seat is given back for what takes time.
+    pub turn: &'a Turn,
     /// `User-Agent`, of which the default field manager is made.
     pub agent: &'a str,
 }

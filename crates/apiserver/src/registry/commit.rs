@@ -54,11 +54,18 @@ fn put(call: &Call<'_>, key: Key, object: Value, expect: Expect) -> Result<Write
 pub async fn commit(call: &Call<'_>, write: Write, mut side: SideEffects) -> Result<u64, Refused> {
     let mut writes = vec![write];
     writes.extend(std::mem::take(&mut side.writes));
+    call.turn.leave();
     match call.tenant.store.commit(Intent::of(writes)).await {
         Ok(done) => Ok(done.rvs.first().copied().unwrap_or_default()),
         Err(error) => {
             side.undo(call).await;
-            Err(refused(call, error))
+            drop(side);
+            let refused = refused(call, error);
+            if matches!(refused, Refused::Raced) {
+                // Another try is work again.
+                call.turn.sit().await.map_err(Refused::Status)?;
+            }
+            Err(refused)
         }
     }
 }

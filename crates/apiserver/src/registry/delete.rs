@@ -166,6 +166,7 @@ pub async fn delete_collection(
     let page = list(call, selection).await?;
     let mut items = Vec::with_capacity(page.records.len());
     for (name, record) in page.records {
+        call.turn.sit().await?;
         let mut one = call.clone();
         one.target.namespace = name.namespace().to_owned();
         one.target.name = name.name().to_owned();

@@ -47,6 +47,7 @@ pub async fn resource(
         catalog: catalog.clone(),
         warnings: x.warnings,
         agent: x.header(header::USER_AGENT),
+        turn: x.turn,
         target,
     };
     let sub = call.subresource();
@@ -192,7 +193,7 @@ async fn watch(x: &Exchange<'_>, call: &Call<'_>) -> Result<Response<Body>, ApiS
 }
 
 async fn delete_options(x: &Exchange<'_>, body: Body) -> Result<DeleteOptions, ApiStatus> {
-    let bytes = decode::read(x.headers, body).await?;
+    let bytes = x.turn.away(decode::read(x.headers, body)).await??;
     if bytes.is_empty() {
         return DeleteOptions::parse(&x.info.query, None);
     }

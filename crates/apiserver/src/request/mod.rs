@@ -22,7 +22,7 @@ pub use info::{Query, RequestInfo, ResourcePath};
 pub use options::{DeleteOptions, FieldValidation, ListOptions, Match, Propagation, WriteOptions, selectors};
 
 use crate::access::{self, Attributes};
-use crate::fair;
+use crate::fair::{self, Turn};
 use crate::identity::Identity;
 use crate::listen::{Body, Server};
 use crate::model::status::ApiStatus;
@@ -41,6 +41,7 @@ pub(crate) struct Exchange<'a> {
     pub method: &'a http::Method,
     /// The connection itself, where the client asks to switch protocols.
     pub upgrade: &'a Mutex<Option<OnUpgrade>>,
+    pub turn: &'a Turn,
 }
 
 impl Exchange<'_> {
@@ -67,7 +68,7 @@ pub async fn serve(
     let answer = async {
         let who = impersonate::effective(&tenant, who, &parts.headers)?;
         let info = RequestInfo::parse(&parts.method, parts.uri.path(), query)?;
-        let _seat = fair::enter(&tenant, &who, info.verb)?;
+        let turn = fair::enter(server, &tenant, &who, &info).await?;
         authorize(&tenant, &who, &info)?;
         let exchange = Exchange {
             server,
@@ -79,6 +80,7 @@ pub async fn serve(
             warnings: &warnings,
             method: &parts.method,
             upgrade: &upgrade,
+            turn: &turn,
         };
         match &info.resource {
             Some(target) => {

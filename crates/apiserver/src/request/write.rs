@@ -29,7 +29,7 @@ fn patch_types(call: &Call<'_>) -> String {
 
 async fn decoded(x: &Exchange<'_>, body: Body) -> Result<Decoded, ApiStatus> {
     let format = decode::format_of(decode::media_type(x.headers))?;
-    let bytes = decode::read(x.headers, body).await?;
+    let bytes = x.turn.away(decode::read(x.headers, body)).await??;
     decode::object(format, &bytes)
 }
 
@@ -100,7 +100,7 @@ pub async fn patch(x: &Exchange<'_>, call: &Call<'_>, body: Body) -> Result<Resp
         APPLY_YAML | APPLY_JSON => None,
         _ => return Err(ApiStatus::unsupported_media_type(&patch_types(call))),
     };
-    let bytes = decode::read(x.headers, body).await?;
+    let bytes = x.turn.away(decode::read(x.headers, body)).await??;
     if call.subresource() == "scale" {
         let kind = kind.ok_or_else(|| ApiStatus::unsupported_media_type(&patch_types(call)))?;
         let (body, _) = patch_body(kind, &bytes)?;
