@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::model::status::ApiStatus;
 use crate::registry::Call;
 
+pub use reserved::is_reserved_key;
 pub use rules::{Rule, RuleInput};
 
 /// What is about to happen to the object.

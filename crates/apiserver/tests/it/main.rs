@@ -11,6 +11,7 @@ mod fairness;
 mod forms;
 mod front;
 mod isolation;
+mod reserved;
 mod selectors;
 mod services;
 mod support;

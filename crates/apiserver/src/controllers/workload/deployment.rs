@@ -10,6 +10,7 @@ use super::plan::{self, Budget, Set};
 use super::pods::controller_uid;
 use super::revision::{self, DESIRED, HASH_LABEL, MAX, REVISION};
 use super::status;
+use crate::admit::is_reserved_key;
 use crate::bus::Patch;
 use crate::kinds::workload::selector_matches;
 use crate::model::gvk::ResourceId;
@@ -141,7 +142,7 @@ impl Pass {
         let all = self.deployment.at(&["metadata", "annotations"]).and_then(Value::as_object);
         all.into_iter()
             .flatten()
-            .filter(|(key, _)| !revision::is_own_annotation(key))
+            .filter(|(key, _)| !revision::is_own_annotation(key) && !is_reserved_key(key))
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect::<serde_json::Map<_, _>>()
             .into()
