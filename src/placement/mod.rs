@@ -24,6 +24,7 @@ use jiff::Timestamp;
 use skerry_placement::{Config, Explanation, Input, Plan, RequestId};
 use skerry_telemetry::Shutdown;
 
+pub use request::suspended;
 pub use resolve::{Resolved, SourceError};
 pub use site::{Members, Site};
 pub use status::{condition, write_part};
@@ -172,7 +173,7 @@ impl Planner {
 }
 
 /// The inventory as the engine takes it.
-async fn fleet(site: &Site<'_>) -> Result<skerry_placement::Snapshot, CycleError> {
+pub async fn fleet(site: &Site<'_>) -> Result<skerry_placement::Snapshot, CycleError> {
     let read = snapshot::read(&site.hub, site.settings, site.figures);
     read.await.map_err(CycleError::Read)
 }

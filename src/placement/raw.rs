@@ -120,6 +120,31 @@ pub async fn apply(
     send(client, Method::PATCH, &path, "application/apply-patch+yaml", Some(object)).await
 }
 
+/// What server-side apply by force would leave; nothing is written.
+pub async fn would_apply(
+    client: &Client,
+    path: &str,
+    manager: &str,
+    object: &Value,
+) -> Result<Value, kube::Error> {
+    let path = format!("{path}?fieldManager={manager}&force=true&dryRun=All");
+    send(client, Method::PATCH, &path, "application/apply-patch+yaml", Some(object)).await
+}
+
+/// Takes fields out of an object that still has `version`, in the order given.
+pub async fn remove_fields(
+    client: &Client,
+    path: &str,
+    manager: &str,
+    version: &str,
+    pointers: &[String],
+) -> Result<Value, kube::Error> {
+    let mut patch = vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": version})];
+    patch.extend(pointers.iter().map(|at| json!({"op": "remove", "path": at})));
+    let path = format!("{path}?fieldManager={manager}");
+    send(client, Method::PATCH, &path, "application/json-patch+json", Some(&patch.into())).await
+}
+
 /// DELETE of that very object; one that is gone or another one by now is fine.
 pub async fn delete(client: &Client, path: &str, uid: &str) -> Result<(), kube::Error> {
     let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",

@@ -142,7 +142,14 @@ pub fn check(placement: &Placed) -> Result<(), SourceError> {
     part::<Vec<Toleration>>(spec, &["members", "tolerations"])?;
     part::<Replicas>(spec, &["replicas"])?;
     part::<Objective>(spec, &["objective"])?;
+    suspended(placement)?;
     Ok(())
+}
+
+/// Members to which `spec.suspend` stops delivery.
+pub fn suspended(placement: &Placed) -> Result<Vec<Term>, SourceError> {
+    let terms = items(placement.spec(), &["suspend", "members"]);
+    terms.iter().enumerate().map(|(i, t)| term(t, &format!("spec.suspend.members[{i}]"))).collect()
 }
 
 /// The engine's request of a Placement whose spec passed [`check`].

@@ -7,12 +7,20 @@
 //! Level-triggered: every pass compares what is wanted with what is there and writes only differences.
 
 mod clients;
+mod compare;
+mod drift;
 mod health;
+mod memory;
 mod push;
+mod removal;
+mod retry;
 mod status;
+mod suspend;
 mod work;
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use skerry_api::labels;
@@ -20,17 +28,32 @@ use skerry_telemetry::Shutdown;
 
 use crate::context::Context;
 use crate::placement::raw::{self, items, text};
-use crate::placement::{Placed, Resolved, Site, World, in_force};
+use crate::placement::{CycleError, Placed, Resolved, Site, World, in_force};
+use memory::Kept;
+use push::Job;
+use suspend::Suspended;
 
 pub use status::Delivered;
 
 /// A pass without a change. Drift on members is found within it.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// Delivers; it keeps clients of members.
+/// Delivers; between passes it keeps clients of members and what it knows of each binding.
 #[derive(Default)]
 pub struct Executor {
     clients: clients::Clients,
+    kept: BTreeMap<String, Kept>,
+}
+
+/// A pass did not get through.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// The hub could not be read or written.
+    #[error("the hub could not be read or written")]
+    Hub(#[from] kube::Error),
+    /// The inventory could not be read.
+    #[error("the inventory could not be read")]
+    Fleet(#[from] CycleError),
 }
 
 /// Delivers until the end.
@@ -38,8 +61,8 @@ pub async fn run(context: &Context, shutdown: &Shutdown) {
     let site = Site::of(context);
     let mut executor = Executor::default();
     loop {
-        if let Err(failed) = executor.pass(&site).await {
-            tracing::warn!(error = %skerry_kit::error::sentence(&failed), "a delivery pass failed");
+        if let Err(failed) = executor.pass(&site, Instant::now()).await {
+            tracing::warn!(error = %skerry_kit::error::chain(&failed), "a delivery pass failed");
         }
         tokio::select! {
             () = shutdown.wait() => return,
@@ -49,9 +72,11 @@ pub async fn run(context: &Context, shutdown: &Shutdown) {
 }
 
 impl Executor {
-    /// One pass over all bindings.
-    pub async fn pass(&mut self, site: &Site<'_>) -> Result<(), kube::Error> {
+    /// One pass over all bindings. `now` is what backoff is measured by.
+    pub async fn pass(&mut self, site: &Site<'_>, now: Instant) -> Result<(), PassError> {
         let world = World::read(site).await?;
+        let fleet = suspend::fleet_if_asked(site, &world).await?;
+        self.kept.retain(|uid, _| world.bindings.iter().any(|b| text(b, &["metadata", "uid"]) == uid));
         for binding in &world.bindings {
             let is_orphan =
                 !world.placements.iter().any(|p| p.uid == text(binding, &["spec", "placement", "uid"]));
@@ -61,10 +86,17 @@ impl Executor {
         }
         for placement in &world.placements {
             match in_force(site, &world, placement).await {
-                Ok((placement, found)) => self.deliver(site, &world, &placement, &found).await?,
+                Ok((placement, found)) => {
+                    let found = Arc::new(found);
+                    let suspended = Suspended::of(&placement, fleet.as_ref());
+                    self.deliver(site, &world, &placement, &found, &suspended, now).await?;
+                }
                 // Nothing can be delivered, but what is to go still goes.
                 Err(_) => {
-                    for binding in world.bindings_of(&placement.uid).filter(|b| is_leaving(b)) {
+                    let suspended = Suspended::of(placement, fleet.as_ref());
+                    let leaving =
+                        world.bindings_of(&placement.uid).filter(|b| is_leaving(b) && !suspended.has(b));
+                    for binding in leaving {
                         self.remove(site, &world, binding).await?;
                     }
                 }
@@ -78,16 +110,19 @@ impl Executor {
         site: &Site<'_>,
         world: &World,
         placement: &Placed,
-        resolved: &Resolved,
+        resolved: &Arc<Resolved>,
+        suspended: &Suspended,
+        now: Instant,
     ) -> Result<(), kube::Error> {
         let mut all: Vec<&Value> = world.bindings_of(&placement.uid).collect();
         all.sort_by_key(|b| text(b, &["metadata", "name"]).to_owned());
-        let may = work::moves(placement, resolved, &all);
+        let may = work::moves(placement, resolved, &all, suspended);
         let mut delivered = Vec::new();
         for binding in all {
             let name = text(binding, &["metadata", "name"]).to_owned();
             if is_leaving(binding) {
-                if may.remove.contains(&name) || work::is_removing(binding) {
+                let goes = may.remove.contains(&name) || work::is_removing(binding);
+                if goes && !suspended.has(binding) {
                     self.remove(site, world, binding).await?;
                 } else {
                     status::draining(site, binding).await?;
@@ -96,11 +131,18 @@ impl Executor {
             }
             let is_current = text(binding, &["status", "revision"]) == resolved.revision;
             let goes = is_current || may.update.contains(&name) || may.add.contains(&name);
-            let goes = goes && !is_suspended(placement);
-            let outcome = match self.clients.of(site, world, binding).await {
-                Ok(member) if goes => push::deliver(&member, placement, resolved, binding).await,
-                Ok(_) => Delivered::waiting(binding),
-                Err(why) => Delivered::unreachable(&why),
+            let outcome = if suspended.has(binding) {
+                Delivered::suspended(binding)
+            } else {
+                match self.clients.of(site, world, binding).await {
+                    Ok(member) if goes => {
+                        let kept = self.kept.entry(text(binding, &["metadata", "uid"]).to_owned());
+                        let job = Job { member: &member, placement, resolved, binding, now };
+                        push::deliver(&job, kept.or_default()).await
+                    }
+                    Ok(_) => Delivered::waiting(binding),
+                    Err(why) => Delivered::unreachable(&why),
+                }
             };
             status::binding(site, binding, &outcome, &resolved.revision).await?;
             delivered.push(outcome);
@@ -114,8 +156,8 @@ impl Executor {
         if world.profiles.iter().any(|p| text(p, &["metadata", "name"]) == name) {
             let orphan = world.keeps_removed(text(binding, &["spec", "placement", "uid"]));
             let left = match self.clients.of(site, world, binding).await {
-                Ok(member) if orphan => push::orphan(&member, binding).await,
-                Ok(member) => push::remove(&member, binding).await,
+                Ok(member) if orphan => removal::orphan(&member, binding).await,
+                Ok(member) => removal::remove(&member, binding).await,
                 Err(why) => Err(why),
             };
             if let Err(stuck) = left {
@@ -124,10 +166,6 @@ impl Executor {
         }
         release(site, binding).await
     }
-}
-
-fn is_suspended(placement: &Placed) -> bool {
-    placement.spec()["suspend"]["all"] == Value::Bool(true)
 }
 
 /// The binding is to go.

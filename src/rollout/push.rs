@@ -1,59 +1,110 @@
-//! The push executor: server-side apply on the member, wave by wave; removal of what a binding delivered.
+//! The push executor: server-side apply on the member, wave by wave. What is to go is [`super::removal`]'s.
 
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::Value;
 use skerry_api::labels;
 
 use super::clients::Member;
+use super::compare::{self, Diff, MANAGER};
 use super::health::{self, Health};
+use super::memory::Kept;
+use super::retry::{Refusal, Try};
 use super::status::Delivered;
-use super::work;
-use crate::placement::raw::{self, Served, items, text};
+use super::{removal, work};
+use crate::placement::raw::{self, text};
 use crate::placement::{Placed, Resolved};
 
-/// Manager of delivered fields.
-const MANAGER: &str = "skerry-fleet";
-fn group_of(object: &Value) -> &str {
+/// One delivery: what, where, when.
+pub struct Job<'a> {
+    /// The member.
+    pub member: &'a Member,
+    /// The Placement as it is in force.
+    pub placement: &'a Placed,
+    /// What it carries.
+    pub resolved: &'a Arc<Resolved>,
+    /// The binding.
+    pub binding: &'a Value,
+    /// The present.
+    pub now: Instant,
+}
+
+/// Group of an object.
+pub fn group_of(object: &Value) -> &str {
     text(object, &["apiVersion"]).rsplit_once('/').map_or("", |(group, _)| group)
 }
 
-fn named(object: &Value) -> String {
+/// `Kind name`, for people.
+pub fn named(object: &Value) -> String {
     format!("{} {}", text(object, &["kind"]), text(object, &["metadata", "name"]))
 }
 
+fn key_of(object: &Value) -> String {
+    let meta = |field| text(object, &["metadata", field]);
+    format!("{}/{}/{}/{}", group_of(object), text(object, &["kind"]), meta("namespace"), meta("name"))
+}
+
+impl Job<'_> {
+    fn delivery(&self, field: &str) -> &str {
+        text(self.placement.spec(), &["delivery", field])
+    }
+
+    /// The binding has this revision by its own status, so that what differs has drifted.
+    fn is_at_revision(&self) -> bool {
+        text(self.binding, &["status", "revision"]) == self.resolved.revision
+            && self.binding["status"]["observedGeneration"] == self.binding["metadata"]["generation"]
+    }
+}
+
 /// Brings the member to what the binding wants and says how it is there.
-pub async fn deliver(member: &Member, placement: &Placed, resolved: &Resolved, binding: &Value) -> Delivered {
-    let namespace = work::target_namespace(placement, resolved, member);
-    let mut out = Delivered { revision: resolved.revision.clone(), ..Delivered::default() };
-    if let Err(refusal) = ensure_namespace(member, placement, binding, &namespace).await {
+pub async fn deliver(job: &Job<'_>, kept: &mut Kept) -> Delivered {
+    let namespace = work::target_namespace(job.placement, job.resolved, job.member);
+    let mut out = Delivered { revision: job.resolved.revision.clone(), ..Delivered::default() };
+    if job.delivery("mode") != "ReportOnly"
+        && let Err(refusal) = ensure_namespace(job, &namespace).await
+    {
         out.fail("Namespace", &namespace, refusal);
         return out;
     }
-    let objects = work::objects(placement, resolved, binding, &namespace);
+    let shares = &job.binding["spec"]["shares"];
+    let objects = work::objects(job.placement, job.resolved, job.binding, shares, &namespace);
+    let before = kept
+        .last()
+        .map(|(resolved, shares)| work::objects(job.placement, resolved, job.binding, shares, &namespace));
     let mut wave = None;
     for object in &objects {
         let this = work::wave(object);
-        // A wave waits for the one before (A7).
-        if wave.is_some_and(|w| w != this) && !out.failing.is_empty() {
+        // A wave waits for the one before, and for the kinds that it defined (A7).
+        if wave.is_some_and(|w| w != this) && (!out.failing.is_empty() || out.undefined) {
+            out.incomplete = true;
             return out;
         }
         wave = Some(this);
-        match one(member, placement, binding, object, &mut out).await {
-            Ok(live) => out.note(&named(object), health::of(&live)),
+        let last = before.as_ref().map(|all| all.iter().find(|b| key_of(b) == key_of(object)));
+        match one(job, kept, object, last, &mut out).await {
+            Ok(Some(live)) => out.note(object, health::of(&live)),
+            Ok(None) => {}
             Err(refusal) => out.fail(text(object, &["kind"]), text(object, &["metadata", "name"]), refusal),
         }
     }
-    let changed = text(binding, &["status", "revision"]) != resolved.revision;
-    let keep = text(placement.spec(), &["delivery", "whenRemoved"]) == "Orphan";
-    if changed && let Err(error) = prune(member, binding, &objects, keep).await {
-        out.fail("Prune", &namespace, ("Unreachable", skerry_kit::error::sentence(&error)));
+    if !job.is_at_revision() && job.delivery("mode") != "ReportOnly" {
+        let keep = job.delivery("whenRemoved") == "Orphan";
+        match removal::prune(job.member, job.binding, &objects, keep).await {
+            Ok(None) => {}
+            Ok(Some(going)) => out.wait(format!("{going} is being deleted")),
+            Err(error) => out.fail("Prune", &namespace, refusal(&error)),
+        }
+    }
+    if out.is_whole() {
+        kept.delivered(job.resolved, shares);
+        kept.retain(|key| objects.iter().any(|o| key_of(o) == key));
     }
     out
 }
 
-type Refusal = (&'static str, String);
-
-fn refusal(error: &kube::Error) -> Refusal {
+/// What a server's refusal is called in conditions.
+pub fn refusal(error: &kube::Error) -> Refusal {
     let sentence = skerry_kit::error::sentence(error);
     match skerry_kit::error::code(error) {
         Some(403) => ("Forbidden", sentence),
@@ -63,260 +114,263 @@ fn refusal(error: &kube::Error) -> Refusal {
     }
 }
 
-async fn ensure_namespace(
-    member: &Member,
-    placement: &Placed,
-    binding: &Value,
-    name: &str,
-) -> Result<(), Refusal> {
+async fn ensure_namespace(job: &Job<'_>, name: &str) -> Result<(), Refusal> {
+    let client = &job.member.client;
     let path = format!("/api/v1/namespaces/{name}");
-    if raw::get(&member.client, &path).await.map_err(|e| refusal(&e))?.is_some() {
+    if raw::get(client, &path).await.map_err(|e| refusal(&e))?.is_some() {
         return Ok(());
     }
-    if placement.spec()["delivery"]["createNamespace"] == Value::Bool(false) {
+    if job.placement.spec()["delivery"]["createNamespace"] == Value::Bool(false) {
         return Err((
             "Invalid",
             format!("namespace {name} is missing and spec.delivery.createNamespace is false"),
         ));
     }
-    let body = work::namespace(placement, binding, name);
-    raw::apply(&member.client, &path, MANAGER, false, &body).await.map(drop).map_err(|e| refusal(&e))
+    let body = work::namespace(job.placement, job.binding, name);
+    raw::apply(client, &path, MANAGER, false, &body).await.map(drop).map_err(|e| refusal(&e))
 }
 
-/// Fields of `wanted` that `live` has otherwise, as JSON pointers.
-fn differences(live: &Value, wanted: &Value, at: &str, out: &mut Vec<(String, Value, Value)>) {
-    match (live, wanted) {
-        (Value::Object(have), Value::Object(want)) => {
-            for (key, value) in want {
-                let path = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
-                differences(have.get(key).unwrap_or(&Value::Null), value, &path, out);
-            }
+/// An object on its way: where it is, what it was when it was applied last (`None`: not known; `Some(None)`: it was
+/// not part of that delivery).
+struct Target {
+    path: String,
+    key: String,
+    last: Option<Option<Value>>,
+}
+
+/// Brings one object to what is wanted. `None`: there is nothing to judge the health of.
+async fn one(
+    job: &Job<'_>,
+    kept: &mut Kept,
+    object: &Value,
+    last: Option<Option<&Value>>,
+    out: &mut Delivered,
+) -> Result<Option<Value>, Refusal> {
+    let kind = text(object, &["kind"]);
+    let client = &job.member.client;
+    let served = raw::served(client, group_of(object), kind).await.map_err(|e| refusal(&e))?;
+    let served = served.ok_or_else(|| ("Invalid", format!("{kind} is not served by the member")))?;
+    let scoped = |object: &Value| {
+        let mut object = object.clone();
+        if let (false, Some(metadata)) = (served.namespaced, object["metadata"].as_object_mut()) {
+            metadata.remove("namespace");
         }
-        (Value::Array(have), Value::Array(want)) if have.len() == want.len() => {
-            for (i, (have, want)) in have.iter().zip(want).enumerate() {
-                differences(have, want, &format!("{at}/{i}"), out);
-            }
+        object
+    };
+    let path = served.path(text(object, &["metadata", "namespace"]), text(object, &["metadata", "name"]));
+    let mut target = Target { path, key: key_of(object), last: last.map(|last| last.map(scoped)) };
+    let mut object = scoped(object);
+    let live = raw::get(client, &target.path).await.map_err(|e| refusal(&e))?;
+    let only_reports = job.delivery("mode") == "ReportOnly";
+    let Some(live) = live else {
+        if only_reports {
+            out.drifted(job, &object, &[missing(&object)]);
+            return Ok(None);
         }
-        (have, want) if have == want => {}
-        // What the server leaves out because it stands for nothing.
-        (Value::Null, Value::Object(map)) if map.is_empty() => {}
-        (Value::Null, Value::Null) => {}
-        (have, want) => out.push((at.to_owned(), want.clone(), have.clone())),
+        return write(job, kept, &target, "", false, &object).await.map(Some);
+    };
+    if !live["metadata"]["deletionTimestamp"].is_null() {
+        out.wait(format!("{} is being deleted", named(&object)));
+        return Ok(None);
+    }
+    let mut diff = differences(job, &live, &object);
+    if work::only_mark_differs(&live, &object) {
+        // An adopted or unmarked template takes the mark with its next change: a restart for it is not worth it (A3).
+        work::unmark_template(&mut object);
+        if let Some(Some(last)) = &mut target.last {
+            work::unmark_template(last);
+        }
+        diff = differences(job, &live, &object);
+    }
+    let normal = &kept.object(&target.key).normal;
+    diff.retain(|d| !normal.contains(d));
+    if diff.is_empty() {
+        kept.object(&target.key).retry.succeeded();
+        return Ok(Some(live));
+    }
+    if only_reports {
+        diff.retain(|d| !work::is_mark(&d.pointer));
+        out.drifted(job, &object, &diff);
+        return Ok(Some(live));
+    }
+    let is_ours =
+        text(&live, &["metadata", "annotations", labels::APPLIED_BY]) == work::applied_by(job.binding);
+    if is_ours {
+        mend(job, kept, &target, &object, live, diff, out).await.map(Some)
+    } else {
+        adopt(job, kept, &target, &object, &live, &diff).await.map(Some)
     }
 }
 
-async fn one(
-    member: &Member,
-    placement: &Placed,
-    binding: &Value,
+/// As the comparison asks for.
+fn differences(job: &Job<'_>, live: &Value, wanted: &Value) -> Vec<Diff> {
+    let mut diff = compare::managed(live, wanted);
+    if job.delivery("compare") == "Full" {
+        diff.extend(compare::foreign(live, wanted));
+    }
+    diff
+}
+
+fn missing(object: &Value) -> Diff {
+    Diff { pointer: String::new(), hub: named(object).into(), member: Value::Null, coarse: false }
+}
+
+/// Takes an object over that is there without our mark, if it may be (A3).
+async fn adopt(
+    job: &Job<'_>,
+    kept: &mut Kept,
+    target: &Target,
     object: &Value,
+    live: &Value,
+    diff: &[Diff],
+) -> Result<Value, Refusal> {
+    let mut object = object.clone();
+    let mut real: Vec<&str> = diff.iter().map(|d| d.pointer.as_str()).collect();
+    real.retain(|path| !path.starts_with("/metadata/"));
+    let foreign = text(live, &["metadata", "annotations", labels::APPLIED_BY]);
+    let always = job.delivery("takeOver") == "Always";
+    match job.delivery("takeOver") {
+        _ if !foreign.is_empty() => {
+            return Err(("ObjectClaimed", format!("another placement delivered it ({foreign})")));
+        }
+        "Always" => {}
+        "Never" => return Err(("NotOwned", "it is there and spec.delivery.takeOver is Never".into())),
+        _ if real.is_empty() => {}
+        _ => {
+            real.truncate(100);
+            return Err(("NotOwned", format!("it is there and differs: {}", real.join(", "))));
+        }
+    }
+    if real.is_empty() {
+        work::unmark_template(&mut object);
+    }
+    let live =
+        write(job, kept, target, text(live, &["metadata", "resourceVersion"]), always, &object).await?;
+    strip(job, kept, target, &object, live).await
+}
+
+/// Our own object differs: by drift, by a new template, or by both (A5).
+async fn mend(
+    job: &Job<'_>,
+    kept: &mut Kept,
+    target: &Target,
+    object: &Value,
+    live: Value,
+    diff: Vec<Diff>,
     out: &mut Delivered,
 ) -> Result<Value, Refusal> {
-    let kind = text(object, &["kind"]);
-    let served = raw::served(&member.client, group_of(object), kind).await.map_err(|e| refusal(&e))?;
-    let served = served.ok_or_else(|| ("Invalid", format!("{kind} is not served by the member")))?;
-    let name = text(object, &["metadata", "name"]);
-    let path = served.path(text(object, &["metadata", "namespace"]), name);
-    let live = raw::get(&member.client, &path).await.map_err(|e| refusal(&e))?;
-    let Some(live) = live else {
-        return raw::apply(&member.client, &path, MANAGER, false, object).await.map_err(|e| refusal(&e));
-    };
-    let mut diff = Vec::new();
-    differences(&live, object, "", &mut diff);
-    if diff.is_empty() {
-        return Ok(live);
-    }
-    let mine = text(&live, &["metadata", "annotations", labels::APPLIED_BY]) == work::applied_by(binding);
-    if !mine {
-        take_over(placement, &live, &diff)?;
-    } else {
-        let only_drift = text(binding, &["status", "revision"]) == out.revision;
-        if only_drift {
-            out.drifted(binding, &named(object), kind == "Secret", &diff);
+    let (changed, drift) = match &target.last {
+        Some(Some(last)) if last == object => (false, diff.clone()),
+        Some(Some(last)) => {
+            let normal = &kept.object(&target.key).normal;
+            let mut drift = differences(job, &live, last);
+            drift.retain(|d| !normal.contains(d) && !work::is_mark(&d.pointer));
+            (true, drift)
         }
-        let leaves = matches!(text(placement.spec(), &["delivery", "whenDrifted"]), "Report" | "Hold");
-        if only_drift && leaves {
+        Some(None) => (true, Vec::new()),
+        None if job.is_at_revision() => (false, diff.clone()),
+        None if Delivered::was_drifted(job.binding, object) => (true, diff.clone()),
+        None => (true, Vec::new()),
+    };
+    let leaves = match job.delivery("whenDrifted") {
+        "Report" => !drift.is_empty(),
+        "Hold" => !drift.is_empty() && !changed,
+        _ => false,
+    };
+    if leaves {
+        let dry = raw::would_apply(&job.member.client, &target.path, MANAGER, object).await;
+        let dry = dry.map_err(|e| refusal(&e))?;
+        if compare::same(&dry, &live) && drift.iter().all(|d| !d.hub.is_null()) {
+            kept.object(&target.key).normal = diff;
             return Ok(live);
         }
-    }
-    if text(placement.spec(), &["delivery", "mode"]) == "CreateOnly" {
+        out.drifted(job, object, &drift);
+        out.held += 1;
         return Ok(live);
     }
-    // What is ours is taken back, and Always takes what was another's; else a conflict is the answer.
-    let force = mine || text(placement.spec(), &["delivery", "takeOver"]) == "Always";
-    raw::apply(&member.client, &path, MANAGER, force, object).await.map_err(|e| refusal(&e))
+    if job.delivery("mode") == "CreateOnly" {
+        return Ok(live);
+    }
+    // What is ours is taken back.
+    let version = text(&live, &["metadata", "resourceVersion"]);
+    let now = write(job, kept, target, version, true, object).await?;
+    let now = strip(job, kept, target, object, now).await?;
+    if text(&now, &["metadata", "resourceVersion"]) == version {
+        kept.object(&target.key).normal = diff;
+    } else {
+        out.drifted(job, object, &drift);
+    }
+    Ok(now)
 }
 
-/// An object that is there without our mark (A3).
-fn take_over(placement: &Placed, live: &Value, diff: &[(String, Value, Value)]) -> Result<(), Refusal> {
-    let foreign = text(live, &["metadata", "annotations", labels::APPLIED_BY]);
-    let real: Vec<&str> =
-        diff.iter().map(|(path, ..)| path.as_str()).filter(|path| !path.starts_with("/metadata/")).collect();
-    match text(placement.spec(), &["delivery", "takeOver"]) {
-        _ if !foreign.is_empty() => {
-            Err(("ObjectClaimed", format!("another placement delivered it ({foreign})")))
+/// With `Full`, takes out what others set beyond what is wanted.
+async fn strip(
+    job: &Job<'_>,
+    kept: &mut Kept,
+    target: &Target,
+    object: &Value,
+    live: Value,
+) -> Result<Value, Refusal> {
+    let reapply = !matches!(job.delivery("whenDrifted"), "Report" | "Hold");
+    if job.delivery("compare") != "Full" || !reapply || job.delivery("mode") == "CreateOnly" {
+        return Ok(live);
+    }
+    let mut paths: Vec<String> = compare::foreign(&live, object).into_iter().map(|d| d.pointer).collect();
+    if paths.is_empty() {
+        return Ok(live);
+    }
+    // Items of a list go from the last to the first, so that the pointers before them stay true.
+    paths.sort_by(|a, b| human(b).cmp(&human(a)));
+    let version = text(&live, &["metadata", "resourceVersion"]).to_owned();
+    let outcome = raw::remove_fields(&job.member.client, &target.path, MANAGER, &version, &paths).await;
+    outcome.map_err(|e| remember(job, kept, target, &version, &e))
+}
+
+/// A pointer's parts, numbers as numbers.
+fn human(pointer: &str) -> Vec<(Option<usize>, &str)> {
+    pointer.split('/').map(|part| (part.parse().ok(), part)).collect()
+}
+
+/// Applies the object, unless a refusal stands whose time is not over.
+async fn write(
+    job: &Job<'_>,
+    kept: &mut Kept,
+    target: &Target,
+    version: &str,
+    force: bool,
+    object: &Value,
+) -> Result<Value, Refusal> {
+    let known = kept.object(&target.key);
+    let this = Try { revision: job.resolved.revision.clone(), live: version.to_owned() };
+    if let Some(refusal) = known.retry.stands(&this, job.now) {
+        return Err(refusal.clone());
+    }
+    match raw::apply(&job.member.client, &target.path, MANAGER, force, object).await {
+        Ok(live) => {
+            known.retry.succeeded();
+            Ok(live)
         }
-        "Always" => Ok(()),
-        "Never" => Err(("NotOwned", "it is there and spec.delivery.takeOver is Never".into())),
-        _ if real.is_empty() => Ok(()),
-        _ => Err(("NotOwned", format!("it is there and differs: {}", real.join(", ")))),
+        Err(error) => Err(remember(job, kept, target, version, &error)),
     }
 }
 
-/// Objects with the binding's mark, of every kind the member serves, the last wave first.
-async fn delivered(member: &Member, binding: &Value) -> Result<Vec<(Served, Value)>, kube::Error> {
-    let mark = work::applied_by(binding);
-    let mut out = Vec::new();
-    for served in raw::everything(&member.client).await? {
-        let path =
-            format!("{}?labelSelector={}%3Dtrue", served.path("", ""), labels::PLACED.replace('/', "%2F"));
-        let objects = match raw::list_if_served(&member.client, &path).await {
-            // What may not be listed was not delivered either.
-            Err(error) if skerry_kit::error::code(&error) == Some(403) => continue,
-            other => other?,
-        };
-        for object in objects {
-            let is_namespace = text(&object, &["kind"]) == "Namespace";
-            if !is_namespace && text(&object, &["metadata", "annotations", labels::APPLIED_BY]) == mark {
-                out.push((served.clone(), object));
-            }
-        }
-    }
-    out.sort_by_key(|(_, object)| std::cmp::Reverse(work::wave(object)));
-    Ok(out)
-}
-
-fn path_of(served: &Served, object: &Value) -> String {
-    served.path(text(object, &["metadata", "namespace"]), text(object, &["metadata", "name"]))
-}
-
-/// Takes our marks off an object: from now on it is the member's own.
-async fn let_be(member: &Member, served: &Served, object: &Value) -> Result<(), kube::Error> {
-    let none =
-        json!({"metadata": {"labels": {labels::PLACED: null}, "annotations": {labels::APPLIED_BY: null}}});
-    raw::merge(&member.client, &path_of(served, object), &none).await.map(drop)
-}
-
-/// Deletes what the newest revision no longer has, or leaves it there without our marks.
-async fn prune(member: &Member, binding: &Value, wanted: &[Value], keep: bool) -> Result<(), kube::Error> {
-    for (served, object) in delivered(member, binding).await? {
-        let kept = wanted.iter().any(|w| {
-            text(w, &["kind"]) == served.kind
-                && text(w, &["metadata", "name"]) == text(&object, &["metadata", "name"])
-        });
-        if kept || !object["metadata"]["deletionTimestamp"].is_null() {
-            continue;
-        }
-        match keep {
-            true => let_be(member, &served, &object).await?,
-            false => {
-                let uid = text(&object, &["metadata", "uid"]);
-                raw::delete(&member.client, &path_of(&served, &object), uid).await?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Leaves everything of a binding on its member, without our marks.
-pub async fn orphan(member: &Member, binding: &Value) -> Result<(), String> {
-    let sentence = |e: kube::Error| skerry_kit::error::sentence(&e);
-    for (served, object) in delivered(member, binding).await.map_err(sentence)? {
-        let_be(member, &served, &object).await.map_err(sentence)?;
-    }
-    Ok(())
-}
-
-/// Takes everything of a binding off its member, wave by wave backwards; an error names what is still there.
-pub async fn remove(member: &Member, binding: &Value) -> Result<(), String> {
-    let sentence = |e: kube::Error| skerry_kit::error::sentence(&e);
-    loop {
-        let objects = delivered(member, binding).await.map_err(sentence)?;
-        let Some((_, first)) = objects.first() else { break };
-        let wave = work::wave(first);
-        for (served, object) in objects.iter().filter(|(_, o)| work::wave(o) == wave) {
-            if !object["metadata"]["deletionTimestamp"].is_null() {
-                return Err(named(object));
-            }
-            let uid = text(object, &["metadata", "uid"]);
-            raw::delete(&member.client, &path_of(served, object), uid).await.map_err(sentence)?;
-        }
-    }
-    remove_namespaces(member, binding).await.map_err(sentence)
-}
-
-/// Namespaces that the binding made go when nothing foreign is in them.
-async fn remove_namespaces(member: &Member, binding: &Value) -> Result<(), kube::Error> {
-    let mark = work::applied_by(binding);
-    for namespace in raw::list(&member.client, "/api/v1/namespaces").await? {
-        let is_ours = text(&namespace, &["metadata", "annotations", labels::APPLIED_BY]) == mark;
-        if !is_ours || !namespace["metadata"]["deletionTimestamp"].is_null() {
-            continue;
-        }
-        let name = text(&namespace, &["metadata", "name"]);
-        if !has_foreign(member, name).await? {
-            let path = format!("/api/v1/namespaces/{name}");
-            raw::delete(&member.client, &path, text(&namespace, &["metadata", "uid"])).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn has_foreign(member: &Member, namespace: &str) -> Result<bool, kube::Error> {
-    for served in raw::everything(&member.client).await?.iter().filter(|s| s.namespaced) {
-        if served.kind == "Event" {
-            continue;
-        }
-        let objects = match raw::list_if_served(&member.client, &served.path(namespace, "")).await {
-            // What may not be seen may be foreign: the namespace stays.
-            Err(error) if skerry_kit::error::code(&error) == Some(403) => return Ok(true),
-            other => other?,
-        };
-        let foreign = objects.iter().any(|o| {
-            let own = matches!(
-                (served.kind.as_str(), text(o, &["metadata", "name"])),
-                ("ServiceAccount", "default") | ("ConfigMap", "kube-root-ca.crt")
-            );
-            !own && items(o, &["metadata", "ownerReferences"]).is_empty()
-                && o["metadata"]["deletionTimestamp"].is_null()
-        });
-        if foreign {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+fn remember(job: &Job<'_>, kept: &mut Kept, target: &Target, version: &str, error: &kube::Error) -> Refusal {
+    let refusal = refusal(error);
+    let this = Try { revision: job.resolved.revision.clone(), live: version.to_owned() };
+    kept.object(&target.key).retry.refused(&target.key, this, job.now, refusal.clone());
+    refusal
 }
 
 impl Delivered {
-    fn drifted(&mut self, binding: &Value, object: &str, secret: bool, diff: &[(String, Value, Value)]) {
-        for (pointer, hub, member) in diff.iter().take(100) {
-            let shown = |v: &Value| {
-                if secret && (pointer.starts_with("/data") || pointer.starts_with("/stringData")) {
-                    "***".to_owned()
-                } else {
-                    v.to_string().chars().take(256).collect()
-                }
-            };
-            let mut item = json!({"object": object, "pointer": pointer.chars().take(1024).collect::<String>(),
-                                  "hub": shown(hub), "member": shown(member)});
-            let same = |known: &&Value| ["object", "pointer"].iter().all(|f| known[f] == item[f]);
-            let known = items(binding, &["status", "drift"]).iter().find(same);
-            let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-            item["firstSeen"] = known.map_or_else(|| now.into(), |k| k["firstSeen"].clone());
-            self.drift.push(item);
+    fn note(&mut self, object: &Value, health: Health) {
+        if text(object, &["kind"]) == "CustomResourceDefinition" && health != Health::Available {
+            self.undefined = true;
         }
-    }
-
-    fn note(&mut self, object: &str, health: Health) {
         match health {
             Health::Available => self.available += 1,
-            Health::Progressing(why) => self.progressing.push(format!("{object}: {why}")),
-            Health::Failed(why) => self.failed.push(format!("{object}: {why}")),
+            Health::Progressing(why) => self.progressing.push(format!("{}: {why}", named(object))),
+            Health::Failed(why) => self.failed.push(format!("{}: {why}", named(object))),
         }
         self.applied += 1;
-    }
-
-    fn fail(&mut self, kind: &str, name: &str, (reason, message): Refusal) {
-        self.failing.push(json!({"object": format!("{kind} {name}"), "reason": reason, "message": message.chars().take(1024).collect::<String>()}));
     }
 }

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::retry::Refusal;
 use crate::placement::raw::{self, items, text};
 use crate::placement::{Placed, Resolved, Site, condition, write_part};
 
@@ -31,6 +32,14 @@ pub struct Delivered {
     pub waiting: bool,
     /// It was Available before this pass.
     pub was_available: bool,
+    /// `spec.suspend` stops delivery to the member.
+    pub suspended: bool,
+    /// A wave waits for the one before: what comes after it was not looked at.
+    pub incomplete: bool,
+    /// A kind that was delivered is not served yet.
+    pub undefined: bool,
+    /// Objects with drift that were left as they are.
+    pub held: usize,
 }
 
 impl Delivered {
@@ -41,6 +50,28 @@ impl Delivered {
             was_available: text(binding, &["status", "phase"]) == "Available",
             ..Self::default()
         }
+    }
+
+    /// Delivery to the member is stopped.
+    pub fn suspended(binding: &Value) -> Self {
+        Self { suspended: true, ..Self::waiting(binding) }
+    }
+
+    /// Something has to come about before this delivery is whole.
+    pub fn wait(&mut self, what: String) {
+        self.incomplete = true;
+        self.progressing.push(what);
+    }
+
+    /// Notes an object that was refused.
+    pub fn fail(&mut self, kind: &str, name: &str, (reason, message): Refusal) {
+        let message: String = message.chars().take(1024).collect();
+        self.failing.push(json!({"object": format!("{kind} {name}"), "reason": reason, "message": message}));
+    }
+
+    /// Everything of the revision was delivered.
+    pub fn is_whole(&self) -> bool {
+        !self.waiting && self.unreachable.is_none() && self.failing.is_empty() && !self.incomplete
     }
 
     /// The member could not be reached.
@@ -59,6 +90,7 @@ impl Delivered {
                 }
             }
             () if !self.failed.is_empty() => "Degraded",
+            () if self.incomplete => "Delivering",
             () if self.progressing.is_empty() => "Available",
             () => "Applied",
         }
@@ -120,16 +152,24 @@ pub async fn binding(
         (false, None) => condition(binding, "Available", "False", &why, &said),
     };
     let before = text(binding, &["status", "revision"]);
-    let reached = !done.waiting && done.unreachable.is_none() && done.failing.is_empty();
-    let revision = if reached { target } else { before };
+    let revision = if done.is_whole() { target } else { before };
     let drift = match done.unreachable.is_some() || done.waiting {
         true => binding["status"]["drift"].as_array().cloned().unwrap_or_default(),
         false => done.drift.iter().take(100).cloned().collect(),
     };
+    let drifted = match (drift.len(), done.held) {
+        (0, _) => condition(binding, "Drifted", "False", "InSync", "the member is as delivered"),
+        (_, 0) => condition(binding, "Drifted", "True", "Drifted", "fields differed"),
+        (_, n) => condition(binding, "Drifted", "True", "Held", &format!("{n} objects are left as they are")),
+    };
+    let observed = match done.is_whole() {
+        true => binding["metadata"]["generation"].clone(),
+        false => binding["status"]["observedGeneration"].clone(),
+    };
     let status = json!({
         "phase": done.phase(text(binding, &["status", "phase"])), "revision": revision,
-        "observedGeneration": binding["metadata"]["generation"], "failing": done.failing.iter().take(20).collect::<Vec<_>>(),
-        "drift": drift, "conditions": [applied, available],
+        "observedGeneration": observed, "failing": done.failing.iter().take(20).collect::<Vec<_>>(),
+        "drift": drift, "conditions": [applied, available, drifted],
     });
     write(site, binding, status).await
 }
@@ -189,14 +229,28 @@ pub async fn placement(
             condition(object, "Available", "False", "Progressing", &message)
         }
     };
-    let rolled = match waiting {
-        0 => condition(object, "RolledOut", "True", "UpToDate", &format!("revision {}", resolved.revision)),
-        n => condition(object, "RolledOut", "False", "Progressing", &format!("{n} members wait")),
+    let suspended = all.iter().filter(|d| d.suspended).count();
+    let rolled = match (suspended, waiting) {
+        (0, 0) => {
+            condition(object, "RolledOut", "True", "UpToDate", &format!("revision {}", resolved.revision))
+        }
+        (0, n) => condition(object, "RolledOut", "False", "Progressing", &format!("{n} members wait")),
+        (n, _) => {
+            let message = format!("delivery to {n} of {total} members is suspended");
+            condition(object, "RolledOut", "False", "Suspended", &message)
+        }
     };
-    let drift = match drifted {
-        0 => condition(object, "Drifted", "False", "InSync", "members are as delivered"),
-        n => {
+    let held = all.iter().filter(|d| d.held > 0).count();
+    let holds = text(placement.spec(), &["delivery", "whenDrifted"]) == "Hold";
+    let drift = match (drifted, held) {
+        (0, _) => condition(object, "Drifted", "False", "InSync", "members are as delivered"),
+        (n, 0) => {
             condition(object, "Drifted", "True", "Drifted", &format!("{n} members differed and were mended"))
+        }
+        (n, held) => {
+            let reason = if holds { "Held" } else { "Drifted" };
+            let message = format!("{n} members differ; on {held} of them objects are left as they are");
+            condition(object, "Drifted", "True", reason, &message)
         }
     };
     let of_planning = |ty: &str| {

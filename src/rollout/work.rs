@@ -8,6 +8,8 @@ use skerry_placement::rolling::{self, Amount, Budget, Copy, Moves};
 use skerry_placement::{RequestId, binding_label};
 
 use super::clients::Member;
+use super::compare;
+use super::suspend::Suspended;
 use crate::placement::raw::{items, text};
 use crate::placement::{Placed, Resolved};
 
@@ -56,19 +58,53 @@ pub fn wave(object: &Value) -> u8 {
     }
 }
 
+/// Where an object keeps its pod template.
+fn template_of(object: &Value) -> Option<&'static str> {
+    match text(object, &["kind"]) {
+        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" => Some("/spec/template"),
+        "CronJob" => Some("/spec/jobTemplate/spec/template"),
+        _ => None,
+    }
+}
+
 fn mark_template(object: &mut Value, label: &str) {
-    let at = match text(object, &["kind"]) {
-        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" => "/spec/template",
-        "CronJob" => "/spec/jobTemplate/spec/template",
-        _ => return,
-    };
-    if let Some(template) = object.pointer_mut(at) {
+    if let Some(template) = template_of(object).and_then(|at| object.pointer_mut(at)) {
         template["metadata"]["labels"][labels::BINDING] = label.into();
     }
 }
 
-/// The objects in order of their waves.
-pub fn objects(placement: &Placed, resolved: &Resolved, binding: &Value, namespace: &str) -> Vec<Value> {
+/// Takes the mark off a pod template.
+pub fn unmark_template(object: &mut Value) {
+    let labels = template_of(object).and_then(|at| object.pointer_mut(&format!("{at}/metadata/labels")));
+    if let Some(labels) = labels.and_then(Value::as_object_mut) {
+        labels.remove(labels::BINDING);
+    }
+}
+
+/// Whether the pod templates differ, and in nothing but the mark.
+pub fn only_mark_differs(live: &Value, object: &Value) -> bool {
+    let Some(at) = template_of(object) else { return false };
+    let differs = |object: &Value| compare::managed(live, object).iter().any(|d| d.pointer.starts_with(at));
+    let mut bare = object.clone();
+    unmark_template(&mut bare);
+    differs(object) && !differs(&bare)
+}
+
+/// Whether a field is one of the marks that only deliveries make.
+pub fn is_mark(pointer: &str) -> bool {
+    [labels::PLACED, labels::APPLIED_BY, labels::BINDING]
+        .iter()
+        .any(|mark| pointer.ends_with(&format!("/{}", mark.replace('/', "~1"))))
+}
+
+/// The objects in order of their waves, each with the share that `shares` gives it.
+pub fn objects(
+    placement: &Placed,
+    resolved: &Resolved,
+    binding: &Value,
+    shares: &Value,
+    namespace: &str,
+) -> Vec<Value> {
     let member = text(binding, &["spec", "member", "id"]);
     let label = binding_label(&RequestId::from(placement.uid.as_str()), member);
     let mut out: Vec<Value> = resolved
@@ -80,7 +116,7 @@ pub fn objects(placement: &Placed, resolved: &Resolved, binding: &Value, namespa
             object["metadata"]["labels"][labels::PLACED] = "true".into();
             object["metadata"]["annotations"][labels::APPLIED_BY] = applied_by(binding).into();
             mark_template(&mut object, &label);
-            share(&mut object, binding);
+            share(&mut object, shares);
             object
         })
         .collect();
@@ -89,10 +125,10 @@ pub fn objects(placement: &Placed, resolved: &Resolved, binding: &Value, namespa
 }
 
 /// Divided replicas: the member's share instead of the template's number.
-fn share(object: &mut Value, binding: &Value) {
+fn share(object: &mut Value, shares: &Value) {
     let (kind, name) = (text(object, &["kind"]), text(object, &["metadata", "name"]));
     let tail = format!("{kind}/{name}");
-    let found = items(binding, &["spec", "shares"]).iter().find(|s| {
+    let found = items(shares, &[]).iter().find(|s| {
         let target = text(s, &["target"]);
         target == tail || target.ends_with(&format!("/{tail}"))
     });
@@ -117,8 +153,14 @@ pub fn is_removing(binding: &Value) -> bool {
     text(binding, &["status", "phase"]) == "Removing" || !binding["metadata"]["deletionTimestamp"].is_null()
 }
 
-/// What the budgets allow now (4.2), by names of bindings. A Manual rollout updates nothing that was delivered.
-pub fn moves(placement: &Placed, resolved: &Resolved, all: &[&Value]) -> Moves<String> {
+/// What the budgets allow now (4.2), by names of bindings. A Manual rollout updates nothing that was delivered; whom
+/// delivery is stopped to is not counted as one that could be updated.
+pub fn moves(
+    placement: &Placed,
+    resolved: &Resolved,
+    all: &[&Value],
+    suspended: &Suspended,
+) -> Moves<String> {
     let budget = Budget {
         max_unavailable: amount(&placement.spec()["rollout"]["maxUnavailable"]),
         max_surge: amount(&placement.spec()["rollout"]["maxSurge"]),
@@ -133,7 +175,7 @@ pub fn moves(placement: &Placed, resolved: &Resolved, all: &[&Value]) -> Moves<S
             member: text(b, &["metadata", "name"]).to_owned(),
             wanted: wanted(b),
             present: !wanted(b) || !text(b, &["status", "phase"]).is_empty(),
-            updated: text(b, &["status", "revision"]) == resolved.revision,
+            updated: text(b, &["status", "revision"]) == resolved.revision || suspended.has(b),
             available: available(b),
             failed: !items(b, &["status", "failing"]).is_empty(),
             deleting: is_removing(b),

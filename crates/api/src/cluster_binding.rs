@@ -244,6 +244,9 @@ pub struct DriftItem {
     /// What the member says; never a Secret's value.
     #[schemars(length(max = 256))]
     pub member: String,
+    /// A list that could only be compared whole: its server does not tell its items apart.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub coarse: bool,
     /// First seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]

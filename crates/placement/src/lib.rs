@@ -36,6 +36,7 @@ pub mod types;
 pub mod value;
 pub mod wake;
 mod whatif;
+mod whom;
 
 pub use check::{Violation, check, check_again};
 pub use explain::{Explained, Explanation, Hint, TermValue, explain};
@@ -43,3 +44,4 @@ pub use plan::plan;
 pub use spread::{HOST, MEMBER};
 pub use types::*;
 pub use whatif::what_if;
+pub use whom::members_matching;
