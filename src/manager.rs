@@ -135,12 +135,19 @@ pub async fn run(parts: Parts, shutdown: Shutdown) {
             }
         }
     };
+    let live = placement::Live::new(hub.clone(), &context.settings.inventory.namespace);
     tokio::join!(
         passes,
         shared,
         inventory::real::run(&context, &shutdown),
-        placement::run(&context, &shutdown),
-        rollout::run(&context, &shutdown),
+        placement::run(&context, &live, &shutdown),
+        rollout::run(&context, &live, &shutdown),
+        async {
+            tokio::select! {
+                () = live.watch() => {}
+                () = shutdown.wait() => {}
+            }
+        },
     );
 }
 

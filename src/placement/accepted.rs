@@ -12,7 +12,7 @@ use super::world::{Placed, World};
 use super::{Site, status};
 
 /// Type of the Secrets. Inline manifests may hold Secrets, so a ConfigMap would not do.
-const TYPE: &str = "skerry.dev/accepted-spec";
+pub const TYPE: &str = "skerry.dev/accepted-spec";
 
 fn name(uid: &str) -> String {
     format!("skerry-accepted-{uid}")
@@ -26,20 +26,19 @@ fn collection(inventory: &str) -> String {
 pub async fn read(site: &Site<'_>) -> Result<BTreeMap<String, Value>, kube::Error> {
     let path =
         format!("{}?fieldSelector=type%3D{}", collection(&site.settings.namespace), TYPE.replace('/', "%2F"));
-    let mut out = BTreeMap::new();
     let secrets = match raw::list_if_served(&site.hub, &path).await {
         // A command may run with fewer rights than the manager; then only specs as they are count.
         Err(error) if skerry_kit::error::code(&error) == Some(403) => Vec::new(),
         other => other?,
     };
-    for secret in secrets {
-        let bytes = STANDARD.decode(text(&secret, &["data", "spec"])).unwrap_or_default();
-        let uid = text(&secret, &["metadata", "name"]).trim_start_matches("skerry-accepted-").to_owned();
-        if let Ok(spec) = serde_json::from_slice(&bytes) {
-            out.insert(uid, spec);
-        }
-    }
-    Ok(out)
+    Ok(secrets.iter().filter_map(decode).collect())
+}
+
+/// UID of the Placement and its spec.
+pub fn decode(secret: &Value) -> Option<(String, Value)> {
+    let bytes = STANDARD.decode(text(secret, &["data", "spec"])).ok()?;
+    let uid = text(secret, &["metadata", "name"]).trim_start_matches("skerry-accepted-").to_owned();
+    Some((uid, serde_json::from_slice(&bytes).ok()?))
 }
 
 /// Keeps the spec of a Placement that was accepted; nothing is written when it is kept already.
@@ -52,7 +51,7 @@ pub async fn keep(site: &Site<'_>, world: &World, placement: &Placed) -> Result<
     let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": world.inventory},
         "type": TYPE, "data": {"spec": STANDARD.encode(spec)}});
     let path = format!("{}/{name}", collection(&world.inventory));
-    raw::apply(&site.hub, &path, status::MANAGER, true, &body).await.map(drop)
+    raw::apply(&site.hub, &path, status::MANAGER, true, &body).await.map(|kept| site.saw(&kept))
 }
 
 /// Forgets those of Placements that are gone with all their bindings.

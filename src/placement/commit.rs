@@ -1,5 +1,7 @@
 //! The plan as ClusterBindings (T2): created, changed or set draining, each write guarded by what it was decided on.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use skerry_api::labels;
 use skerry_placement::{Pick, Plan, RequestId, Step, binding_label};
@@ -26,7 +28,7 @@ fn path(namespace: &str, name: &str) -> String {
 /// Writes what changed.
 pub async fn commit(site: &Site<'_>, world: &World, plan: &Plan) -> Result<(), kube::Error> {
     let changes = plan.decisions.iter().any(|d| !d.is_empty());
-    let orphans: Vec<&Value> = world
+    let orphans: Vec<&Arc<Value>> = world
         .bindings
         .iter()
         .filter(|b| text(b, &["spec", "state"]) != "Draining" && b["metadata"]["deletionTimestamp"].is_null())
@@ -114,7 +116,9 @@ async fn bind(
             "score": {"total": pick.score.total, "rank": pick.score.rank, "of": pick.score.of},
         },
     });
-    raw::apply(&site.hub, &path(namespace, &name), MANAGER, true, &body).await.map(drop)
+    let bound = raw::apply(&site.hub, &path(namespace, &name), MANAGER, true, &body).await?;
+    site.saw(&bound);
+    Ok(())
 }
 
 async fn drain(site: &Site<'_>, binding: &Value, cause: &str, generation: i64) -> Result<(), kube::Error> {
@@ -127,6 +131,6 @@ async fn drain(site: &Site<'_>, binding: &Value, cause: &str, generation: i64) -
     match raw::merge(&site.hub, &path, &body).await {
         // Somebody was faster: the next cycle decides anew.
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-        other => other.map(drop),
+        other => other.map(|now| site.saw(&now)),
     }
 }

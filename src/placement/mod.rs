@@ -1,29 +1,32 @@
 //! From Placements and the inventory to a plan, and the plan committed: ClusterBindings and PlacementDecisions.
 //!
 //! ```text
-//!  watches ─► wake ─► collect (world) ─► resolve objects ─► engine: plan ─► check ─► commit ─► output, status
+//!  watches ─► live ─► collect (world) ─► resolve objects ─► engine: plan ─► check ─► commit ─► output, status
 //! ```
 //! A cycle takes no hint from what woke it: it reads the world and does the same work each time. What it decides is the
 //! engine's (`skerry-placement`), which this stage only feeds and obeys.
 
 mod accepted;
 mod commit;
+mod live;
 mod output;
 pub mod raw;
 mod request;
 mod resolve;
 mod site;
+mod sources;
 mod status;
-mod wake;
 mod world;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use skerry_placement::{Config, Explanation, Input, Plan, RequestId};
 use skerry_telemetry::Shutdown;
 
+pub use live::{Live, resource};
 pub use request::suspended;
 pub use resolve::{Resolved, SourceError};
 pub use site::{Members, Site};
@@ -36,24 +39,18 @@ use crate::inventory::snapshot;
 /// Gathering time after the first wake.
 const BATCH: Duration = Duration::from_millis(50);
 /// A cycle without a wake.
-const PERIOD: Duration = Duration::from_secs(5);
+const PERIOD: Duration = Duration::from_secs(300);
+/// The same, while something is not as it should be: what mends it may be nothing that is watched.
+const PERIOD_UNSETTLED: Duration = Duration::from_secs(5);
 /// Seed of the tie-break.
 const SEED: u64 = 0x5c4e_1123;
 
 /// Plans and commits; between cycles it remembers the last plan and the last request of each Placement.
+#[derive(Default)]
 pub struct Planner {
     plan: Plan,
     requests: BTreeMap<String, skerry_placement::Request>,
-    sources: wake::Sources,
-    wake: wake::Wake,
-}
-
-impl Default for Planner {
-    fn default() -> Self {
-        let wake = wake::Wake::default();
-        let sources = wake::Sources::new(wake.clone());
-        Self { plan: Plan::default(), requests: BTreeMap::new(), sources, wake }
-    }
+    is_settled: bool,
 }
 
 /// A cycle did not get through.
@@ -71,30 +68,37 @@ pub enum CycleError {
 }
 
 /// Plans until the end.
-pub async fn run(context: &Context, shutdown: &Shutdown) {
-    let site = Site::of(context);
-    let mut planner = Planner::default();
-    let wake = planner.wake.clone();
-    let plans = async {
-        loop {
-            if let Err(failed) = planner.cycle(&site).await {
-                tracing::warn!(error = %skerry_kit::error::chain(&failed), "a placement cycle failed");
-            }
-            tokio::select! {
-                () = wake.woken() => tokio::time::sleep(BATCH).await,
-                () = tokio::time::sleep(PERIOD) => {}
-            }
-        }
-    };
+pub async fn run(context: &Context, live: &Live, shutdown: &Shutdown) {
+    let (site, mut planner) = (Site::of(context, live), Planner::default());
     tokio::select! {
         () = shutdown.wait() => {}
-        () = plans => {}
-        () = wake.watch(context.hub.clone()) => {}
+        () = plans(&site, live, &mut planner) => {}
+    }
+}
+
+/// Plans for ever: whenever the hub or a source changed, and once in a while.
+pub async fn plans(site: &Site<'_>, live: &Live, planner: &mut Planner) {
+    let mut changes = live.changes();
+    loop {
+        changes.mark_unchanged();
+        let period = match planner.cycle(site).await {
+            Ok(()) if planner.is_settled => PERIOD,
+            Ok(()) => PERIOD_UNSETTLED,
+            Err(failed) => {
+                tracing::warn!(error = %skerry_kit::error::chain(&failed), "a placement cycle failed");
+                PERIOD_UNSETTLED
+            }
+        };
+        live.sources.tidy();
+        tokio::select! {
+            _ = changes.changed() => tokio::time::sleep(BATCH).await,
+            () = tokio::time::sleep(period) => {}
+        }
     }
 }
 
 /// What a Placement carries, if its spec can be taken as it is.
-async fn judge(site: &Site<'_>, placement: &Placed) -> Result<Resolved, SourceError> {
+async fn judge(site: &Site<'_>, placement: &Placed) -> Result<Arc<Resolved>, SourceError> {
     request::check(placement)?;
     resolve::resolve(site, placement).await
 }
@@ -104,7 +108,7 @@ pub async fn in_force(
     site: &Site<'_>,
     world: &World,
     placement: &Placed,
-) -> Result<(Placed, Resolved), SourceError> {
+) -> Result<(Placed, Arc<Resolved>), SourceError> {
     match judge(site, placement).await {
         Ok(resolved) => Ok((placement.clone(), resolved)),
         Err(error) => {
@@ -131,9 +135,6 @@ impl Planner {
                 }
                 Err(_) => self.before(site, &world, placement).await,
             };
-            if let Ok(resolved) = &judged {
-                self.sources.follow(resolved);
-            }
             if let Some(request) = request {
                 self.requests.insert(placement.uid.clone(), request.clone());
                 requests.push(request);
@@ -152,6 +153,7 @@ impl Planner {
         output::write(site, &world, &plan).await.map_err(CycleError::Write)?;
         status::write(site, &world, &plan, &verdicts).await.map_err(CycleError::Write)?;
         accepted::forget(site, &world).await.map_err(CycleError::Write)?;
+        self.is_settled = verdicts.values().all(Result::is_ok);
         self.plan = plan;
         self.requests.retain(|uid, _| world.placements.iter().any(|p| p.uid == *uid));
         Ok(())
@@ -174,8 +176,13 @@ impl Planner {
 
 /// The inventory as the engine takes it.
 pub async fn fleet(site: &Site<'_>) -> Result<skerry_placement::Snapshot, CycleError> {
-    let read = snapshot::read(&site.hub, site.settings, site.figures);
-    read.await.map_err(CycleError::Read)
+    let Some(live) = site.live.filter(|live| live.is_ready()) else {
+        let read = snapshot::read(&site.hub, site.settings, site.figures);
+        return read.await.map_err(CycleError::Read);
+    };
+    let figures = |name: &str| site.figures.figures(name);
+    let (profiles, reports) = (live.typed(live::Kind::ClusterProfile), live.typed(live::Kind::ClusterReport));
+    Ok(snapshot::build(&profiles, &reports, &site.settings.manager, &figures, Timestamp::now()))
 }
 
 fn input<'a>(

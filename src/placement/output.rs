@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use skerry_placement::Plan;
 
+use super::live::Kind;
 use super::raw::{self, items, text};
 use super::world::{Placed, World};
 use crate::placement::Site;
@@ -15,11 +18,20 @@ const KEY: &str = "multicluster.x-k8s.io/decision-key";
 
 /// Writes the slices of every Placement that was decided.
 pub async fn write(site: &Site<'_>, world: &World, plan: &Plan) -> Result<(), kube::Error> {
-    let all = raw::list_if_served(&site.hub, &format!("{ROOT}/placementdecisions")).await?;
+    let all = match site.live.filter(|l| l.is_ready()) {
+        Some(live) => live.all(Kind::PlacementDecision),
+        None => {
+            let all = raw::list_if_served(&site.hub, &format!("{ROOT}/placementdecisions")).await?;
+            all.into_iter().map(Arc::new).collect()
+        }
+    };
     for placement in &world.placements {
         let Some(wanted) = wanted(world, plan, placement) else { continue };
-        let mine: Vec<&Value> =
-            all.iter().filter(|d| text(d, &["metadata", "labels", KEY]) == placement.uid).collect();
+        let mine: Vec<&Value> = all
+            .iter()
+            .map(|d| &**d)
+            .filter(|d| text(d, &["metadata", "labels", KEY]) == placement.uid)
+            .collect();
         one(site, world, placement, &wanted, &mine, plan.generation).await?;
     }
     Ok(())
@@ -133,7 +145,8 @@ async fn one(
                                      "uid": placement.uid, "controller": true}]},
             "decisions": decisions, "schedulerName": "skerry",
         });
-        raw::apply(&site.hub, &path, "skerry-placement", true, &body).await?;
+        let written = raw::apply(&site.hub, &path, "skerry-placement", true, &body).await?;
+        site.saw(&written);
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Which objects a Placement carries (W1, W3, W4) and what they need (W6).
 
+use std::sync::Arc;
+
 use kube::Client;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -7,6 +9,7 @@ use skerry_api::labels;
 use skerry_placement::{PodNeed, Resources};
 
 use super::raw::{self, Served, items, text};
+use super::sources::Stamp;
 use super::world::Placed;
 use crate::placement::Site;
 
@@ -69,7 +72,6 @@ impl SourceError {
 }
 
 /// What a Placement carries.
-#[derive(Clone)]
 pub struct Resolved {
     /// Cleaned objects, in order of group, kind and name.
     pub objects: Vec<Value>,
@@ -79,16 +81,37 @@ pub struct Resolved {
     pub revision: String,
     /// Namespace they come from.
     pub namespace: String,
-    /// Kinds and client to follow.
-    pub follow: Vec<Served>,
-    /// Where they come from.
-    pub client: Client,
-    /// Key of that client.
-    pub source: String,
 }
 
-/// Reads the selected objects.
-pub async fn resolve(site: &Site<'_>, placement: &Placed) -> Result<Resolved, SourceError> {
+/// What a Placement carries: as it was found last, while nothing of that changed, else read anew.
+pub async fn resolve(site: &Site<'_>, placement: &Placed) -> Result<Arc<Resolved>, SourceError> {
+    let Some(live) = site.live else { return read(site, placement, &mut Vec::new()).await.map(Arc::new) };
+    if let Some(known) = live.sources.known(placement) {
+        return Ok(known);
+    }
+    let mut stamps = Vec::new();
+    let found = read(site, placement, &mut stamps).await.map(Arc::new);
+    live.sources.keep(placement, found.as_ref().ok().cloned(), stamps);
+    found
+}
+
+/// Kinds that say what may come from a namespace, and what is served.
+fn framework() -> [Served; 2] {
+    let served = |api_version: &str, kind: &str, plural: &str| Served {
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+        namespaced: false,
+    };
+    let definitions = "customresourcedefinitions";
+    [
+        served("v1", "Namespace", "namespaces"),
+        served("apiextensions.k8s.io/v1", "CustomResourceDefinition", definitions),
+    ]
+}
+
+/// Reads the selected objects; `stamps` says how often each thing had changed before it was read.
+async fn read(site: &Site<'_>, placement: &Placed, stamps: &mut Vec<Stamp>) -> Result<Resolved, SourceError> {
     let workload = &placement.spec()["workload"];
     if ["select", "namespaces", "manifests"].iter().all(|field| items(workload, &[field]).is_empty()) {
         return Err(SourceError::Invalid(
@@ -114,9 +137,14 @@ pub async fn resolve(site: &Site<'_>, placement: &Placed) -> Result<Resolved, So
         ));
     }
     let (client, source) = client_of(site, placement, cluster).await?;
+    let mut stamp = |served: &Served, place: Option<&str>| {
+        stamps.extend(site.live.map(|live| live.sources.stamp(&client, &source, served, place)));
+    };
+    let [namespaces, definitions] = framework();
+    stamp(&namespaces, Some(&namespace));
+    stamp(&definitions, None);
     let template = is_template(&client, &namespace).await?;
     let mut objects: Vec<Value> = Vec::new();
-    let mut follow = Vec::new();
     for (i, selector) in items(workload, &["select"]).iter().enumerate() {
         let path = format!("spec.workload.select[{i}]");
         let served = served(&client, selector, &path).await?;
@@ -126,11 +154,11 @@ pub async fn resolve(site: &Site<'_>, placement: &Placed) -> Result<Resolved, So
                 served.kind
             )));
         }
+        stamp(&served, served.namespaced.then_some(namespace.as_str()));
         for object in select(&client, &served, &namespace, selector, &path).await? {
             judge(&object, template, &namespace)?;
             objects.push(object);
         }
-        follow.push(served);
     }
     for (i, manifest) in items(workload, &["manifests"]).iter().enumerate() {
         if text(manifest, &["kind"]).is_empty() || text(manifest, &["metadata", "name"]).is_empty() {
@@ -154,7 +182,7 @@ pub async fn resolve(site: &Site<'_>, placement: &Placed) -> Result<Resolved, So
     let bytes = serde_json::to_vec(&objects).unwrap_or_default();
     let revision = data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))[..16].to_owned();
     let pods = objects.iter().filter_map(need).collect();
-    Ok(Resolved { objects, pods, revision, namespace, follow, client, source })
+    Ok(Resolved { objects, pods, revision, namespace })
 }
 
 fn identity(object: &Value) -> (String, String, String) {

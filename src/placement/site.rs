@@ -3,6 +3,7 @@
 
 use kube::Client;
 
+use super::live::Live;
 use crate::context::Context;
 use crate::inventory::{InventorySettings, InventoryState};
 
@@ -19,16 +20,26 @@ pub struct Site<'a> {
     pub figures: &'a InventoryState,
     /// Clients of virtual members.
     pub members: Box<Members<'a>>,
+    /// The hub as watches show it; without it the hub is listed.
+    pub live: Option<&'a Live>,
 }
 
 impl<'a> Site<'a> {
     /// The manager's.
-    pub fn of(context: &'a Context) -> Self {
+    pub fn of(context: &'a Context, live: &'a Live) -> Self {
         Self {
             hub: context.hub.clone(),
             settings: &context.settings.inventory,
             figures: &context.inventory,
             members: Box::new(|id| context.embedded.as_ref().and_then(|e| e.client(id))),
+            live: Some(live),
+        }
+    }
+
+    /// Shows what this process wrote to whoever reads the hub next.
+    pub fn saw(&self, object: &serde_json::Value) {
+        if let Some(live) = self.live {
+            live.saw(object);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Conditions Accepted and Placed of Placements, and what was selected; written only where something differs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -44,7 +45,7 @@ pub async fn write_part(
     let body = json!({"apiVersion": "skerry.dev/v1alpha1", "kind": placement.kind, "metadata": metadata, "status": status});
     match raw::apply(&site.hub, &format!("{}/status", placement.path()), manager, true, &body).await {
         Err(error) if skerry_kit::error::is_not_found(&error) => Ok(()),
-        other => other.map(drop),
+        other => other.map(|now| site.saw(&now)),
     }
 }
 
@@ -53,7 +54,7 @@ pub async fn write(
     site: &Site<'_>,
     world: &World,
     plan: &Plan,
-    verdicts: &BTreeMap<String, Result<Resolved, SourceError>>,
+    verdicts: &BTreeMap<String, Result<Arc<Resolved>, SourceError>>,
 ) -> Result<(), kube::Error> {
     for placement in &world.placements {
         let object = &placement.object;

@@ -1,12 +1,14 @@
 //! What a cycle looks at: Placements, bindings, members, grants; read once, judged afterwards.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 use skerry_api::labels;
 use skerry_placement::{Held, InCause, MemberId, OutCause, RequestId, Resources, Share, State};
 
 use super::accepted;
+use super::live::{Kind, Live};
 use super::raw::{self, items, text};
 use crate::placement::Site;
 
@@ -24,11 +26,11 @@ pub struct Placed {
     /// UID.
     pub uid: String,
     /// The whole object.
-    pub object: Value,
+    pub object: Arc<Value>,
 }
 
 impl Placed {
-    fn of(kind: &'static str, object: Value) -> Self {
+    fn of(kind: &'static str, object: Arc<Value>) -> Self {
         let meta = |field: &str| text(&object, &["metadata", field]).to_owned();
         Self { kind, namespace: meta("namespace"), name: meta("name"), uid: meta("uid"), object }
     }
@@ -55,7 +57,7 @@ impl Placed {
     pub fn with_spec(&self, spec: Option<&Value>) -> Option<Self> {
         let spec = spec.filter(|spec| *spec != self.spec())?;
         let mut other = self.clone();
-        other.object["spec"] = spec.clone();
+        Arc::make_mut(&mut other.object)["spec"] = spec.clone();
         Some(other)
     }
 
@@ -71,11 +73,11 @@ pub struct World {
     /// Placements of both kinds that are not being deleted.
     pub placements: Vec<Placed>,
     /// ClusterBindings.
-    pub bindings: Vec<Value>,
+    pub bindings: Vec<Arc<Value>>,
     /// ClusterProfiles of the inventory namespace.
-    pub profiles: Vec<Value>,
+    pub profiles: Vec<Arc<Value>>,
     /// ClusterReports by name.
-    pub reports: BTreeMap<String, Value>,
+    pub reports: BTreeMap<String, Arc<Value>>,
     /// Cluster sets granted to a namespace (inventory CS5).
     pub grants: BTreeMap<String, Vec<String>>,
     /// Namespace of the inventory.
@@ -85,25 +87,53 @@ pub struct World {
 }
 
 impl World {
-    /// Reads the hub.
+    /// Reads the hub: as watches show it, else by lists.
     pub async fn read(site: &Site<'_>) -> Result<Self, kube::Error> {
-        let hub = &site.hub;
-        let inventory = site.settings.namespace.clone();
-        let mut world = Self { inventory: inventory.clone(), ..Self::default() };
-        for (kind, plural) in [("Placement", "placements"), ("ClusterPlacement", "clusterplacements")] {
-            let found = raw::list_if_served(hub, &format!("{GROUP}/{plural}")).await?;
-            let living = found.into_iter().filter(|o| o["metadata"]["deletionTimestamp"].is_null());
-            world.placements.extend(living.map(|o| Placed::of(kind, o)));
+        match site.live.filter(|live| live.is_ready()) {
+            Some(live) => Ok(Self::shown(site, live)),
+            None => Self::listed(site).await,
         }
-        world.accepted = accepted::read(site).await?;
-        world.bindings = raw::list_if_served(hub, &format!("{GROUP}/clusterbindings")).await?;
-        let profiles = format!("/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{inventory}/clusterprofiles");
-        world.profiles = raw::list_if_served(hub, &profiles).await?;
-        let reports = format!("{GROUP}/namespaces/{inventory}/clusterreports");
-        for report in raw::list_if_served(hub, &reports).await? {
+    }
+
+    fn shown(site: &Site<'_>, live: &Live) -> Self {
+        let secrets = live.all(Kind::AcceptedSpec);
+        let accepted = secrets.iter().filter_map(|secret| accepted::decode(secret)).collect();
+        Self::of(site, accepted, |kind| live.all(kind))
+    }
+
+    async fn listed(site: &Site<'_>) -> Result<Self, kube::Error> {
+        let inventory = &site.settings.namespace;
+        let mut lists: BTreeMap<Kind, Vec<Arc<Value>>> = BTreeMap::new();
+        for (kind, path) in [
+            (Kind::Placement, format!("{GROUP}/placements")),
+            (Kind::ClusterPlacement, format!("{GROUP}/clusterplacements")),
+            (Kind::ClusterBinding, format!("{GROUP}/clusterbindings")),
+            (Kind::ClusterReport, format!("{GROUP}/namespaces/{inventory}/clusterreports")),
+            (
+                Kind::ClusterProfile,
+                format!("/apis/multicluster.x-k8s.io/v1alpha1/namespaces/{inventory}/clusterprofiles"),
+            ),
+            (Kind::Namespace, "/api/v1/namespaces".to_owned()),
+        ] {
+            let found = raw::list_if_served(&site.hub, &path).await?;
+            lists.insert(kind, found.into_iter().map(Arc::new).collect());
+        }
+        let accepted = accepted::read(site).await?;
+        Ok(Self::of(site, accepted, |kind| lists.get(&kind).cloned().unwrap_or_default()))
+    }
+
+    fn of(site: &Site<'_>, accepted: BTreeMap<String, Value>, all: impl Fn(Kind) -> Vec<Arc<Value>>) -> Self {
+        let mut world = Self { inventory: site.settings.namespace.clone(), accepted, ..Self::default() };
+        for (kind, name) in [(Kind::Placement, "Placement"), (Kind::ClusterPlacement, "ClusterPlacement")] {
+            let living = all(kind).into_iter().filter(|o| o["metadata"]["deletionTimestamp"].is_null());
+            world.placements.extend(living.map(|o| Placed::of(name, o)));
+        }
+        world.bindings = all(Kind::ClusterBinding);
+        world.profiles = all(Kind::ClusterProfile);
+        for report in all(Kind::ClusterReport) {
             world.reports.insert(text(&report, &["metadata", "name"]).to_owned(), report);
         }
-        for namespace in raw::list(hub, "/api/v1/namespaces").await? {
+        for namespace in all(Kind::Namespace) {
             let granted = text(&namespace, &["metadata", "annotations", labels::CLUSTERSETS]);
             let sets: Vec<String> =
                 granted.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect();
@@ -111,12 +141,12 @@ impl World {
                 world.grants.insert(text(&namespace, &["metadata", "name"]).to_owned(), sets);
             }
         }
-        Ok(world)
+        world
     }
 
     /// Bindings of a Placement.
     pub fn bindings_of<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = &'a Value> + 'a {
-        self.bindings.iter().filter(move |b| text(b, &["spec", "placement", "uid"]) == uid)
+        self.bindings.iter().map(|b| &**b).filter(move |b| text(b, &["spec", "placement", "uid"]) == uid)
     }
 
     /// Whether `delivery.whenRemoved` of a Placement, there or gone, leaves what it no longer has on its members.
@@ -128,7 +158,11 @@ impl World {
 
     /// The bindings as the engine holds them.
     pub fn held(&self) -> Vec<Held> {
-        self.bindings.iter().filter(|b| b["metadata"]["deletionTimestamp"].is_null()).map(held).collect()
+        self.bindings
+            .iter()
+            .filter(|b| b["metadata"]["deletionTimestamp"].is_null())
+            .map(|b| held(b))
+            .collect()
     }
 }
 

@@ -18,6 +18,10 @@ pub struct Member {
     pub client: Client,
     /// Namespace that owns it, for virtual ones.
     pub owner: String,
+    /// Its id.
+    pub id: String,
+    /// What the client was made from; another one is another way to the member.
+    pub version: String,
 }
 
 /// Clients kept by member and version of what they were made from.
@@ -35,12 +39,12 @@ impl Clients {
         if label(skerry_api::labels::MEMBER_KIND) == "virtual" {
             let client = (site.members)(id);
             return client
-                .map(|client| Member { client, owner })
+                .map(|client| Member { client, owner, id: id.to_owned(), version: String::new() })
                 .ok_or_else(|| format!("virtual member {name} cannot be reached yet"));
         }
         let report = world.reports.get(name).ok_or_else(|| format!("{name} has no ClusterReport"))?;
-        let client = self.real(site, world, name, report).await?;
-        Ok(Member { client, owner })
+        let (version, client) = self.real(site, world, name, report).await?;
+        Ok(Member { client, owner, id: id.to_owned(), version })
     }
 
     async fn real(
@@ -49,7 +53,7 @@ impl Clients {
         world: &World,
         name: &str,
         report: &Value,
-    ) -> Result<Client, String> {
+    ) -> Result<(String, Client), String> {
         let push = &report["spec"]["push"];
         let secret = text(push, &["secretRef", "name"]);
         let path = format!("/api/v1/namespaces/{}/secrets/{secret}", world.inventory);
@@ -59,7 +63,7 @@ impl Clients {
         if let Some((known, client)) = self.0.get(name)
             && *known == version
         {
-            return Ok(client.clone());
+            return Ok((version, client.clone()));
         }
         let key = match text(push, &["secretRef", "key"]) {
             "" => "kubeconfig",
@@ -73,7 +77,7 @@ impl Clients {
             .map_err(|e| e.to_string())?;
         let settings = config(file).await.map_err(|e| e.to_string())?;
         let client = Client::try_from(settings).map_err(|e| skerry_kit::error::sentence(&e))?;
-        self.0.insert(name.to_owned(), (version, client.clone()));
-        Ok(client)
+        self.0.insert(name.to_owned(), (version.clone(), client.clone()));
+        Ok((version, client))
     }
 }

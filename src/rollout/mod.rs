@@ -4,7 +4,8 @@
 //! ```text
 //!  bindings ─► work (objects as they go to one member) ─► rolling budget ─► push ─► health, drift ─► status
 //! ```
-//! Level-triggered: every pass compares what is wanted with what is there and writes only differences.
+//! Level-triggered: a look at a member compares what is wanted with what is there and writes only differences. Watches on
+//! what was delivered say which members to look at; nothing is polled but by a net of ten minutes.
 
 mod clients;
 mod compare;
@@ -16,9 +17,10 @@ mod removal;
 mod retry;
 mod status;
 mod suspend;
+mod watch;
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,21 +30,29 @@ use skerry_telemetry::Shutdown;
 
 use crate::context::Context;
 use crate::placement::raw::{self, items, text};
-use crate::placement::{CycleError, Placed, Resolved, Site, World, in_force};
-use memory::Kept;
+use crate::placement::{CycleError, Live, Placed, Resolved, Site, World, in_force};
+use memory::{Kept, Purpose};
 use push::Job;
 use suspend::Suspended;
+use watch::Watches;
 
 pub use status::Delivered;
 
-/// A pass without a change. Drift on members is found within it.
-const PERIOD: Duration = Duration::from_secs(2);
+/// Gathering time after the first wake.
+const BATCH: Duration = Duration::from_millis(50);
+/// After a pass that failed as a whole.
+const AGAIN: Duration = Duration::from_secs(2);
+/// A pass without anything due.
+const PERIOD: Duration = Duration::from_secs(600);
+/// While a copy waits for its replacement.
+const DRAINING: Duration = Duration::from_secs(30);
 
 /// Delivers; between passes it keeps clients of members and what it knows of each binding.
 #[derive(Default)]
 pub struct Executor {
     clients: clients::Clients,
     kept: BTreeMap<String, Kept>,
+    watches: Watches,
 }
 
 /// A pass did not get through.
@@ -57,37 +67,54 @@ pub enum PassError {
 }
 
 /// Delivers until the end.
-pub async fn run(context: &Context, shutdown: &Shutdown) {
-    let site = Site::of(context);
-    let mut executor = Executor::default();
+pub async fn run(context: &Context, live: &Live, shutdown: &Shutdown) {
+    let (site, mut executor) = (Site::of(context, live), Executor::default());
+    tokio::select! {
+        () = shutdown.wait() => {}
+        () = deliveries(&site, live, &mut executor) => {}
+    }
+}
+
+/// Delivers for ever: when the hub, a source or something delivered changed, and when a look at a member is due.
+pub async fn deliveries(site: &Site<'_>, live: &Live, executor: &mut Executor) {
+    let mut changes = live.changes();
     loop {
-        if let Err(failed) = executor.pass(&site, Instant::now()).await {
-            tracing::warn!(error = %skerry_kit::error::chain(&failed), "a delivery pass failed");
-        }
+        changes.mark_unchanged();
+        let due = match executor.pass(site, Instant::now()).await {
+            Ok(due) => due,
+            Err(failed) => {
+                tracing::warn!(error = %skerry_kit::error::chain(&failed), "a delivery pass failed");
+                Instant::now() + AGAIN
+            }
+        };
         tokio::select! {
-            () = shutdown.wait() => return,
-            () = tokio::time::sleep(PERIOD) => {}
+            _ = changes.changed() => tokio::time::sleep(BATCH).await,
+            () = executor.watches.woken() => tokio::time::sleep(BATCH).await,
+            () = tokio::time::sleep_until(due.into()) => {}
         }
     }
 }
 
 impl Executor {
-    /// One pass over all bindings. `now` is what backoff is measured by.
-    pub async fn pass(&mut self, site: &Site<'_>, now: Instant) -> Result<(), PassError> {
+    /// One pass over all bindings; says when the next is due. `now` is what waits are measured by. Where the hub is
+    /// watched, a member is only looked at if something was told of it, asked for anew, or is due.
+    pub async fn pass(&mut self, site: &Site<'_>, now: Instant) -> Result<Instant, PassError> {
         let world = World::read(site).await?;
         let fleet = suspend::fleet_if_asked(site, &world).await?;
-        self.kept.retain(|uid, _| world.bindings.iter().any(|b| text(b, &["metadata", "uid"]) == uid));
+        let uids: BTreeSet<&str> = world.bindings.iter().map(|b| uid_of(b)).collect();
+        self.kept.retain(|uid, _| uids.contains(uid.as_str()));
+        let members = world.bindings.iter().map(|b| text(b, &["spec", "member", "id"])).collect();
+        self.watches.tidy(&members, &uids);
         for binding in &world.bindings {
             let is_orphan =
                 !world.placements.iter().any(|p| p.uid == text(binding, &["spec", "placement", "uid"]));
             if is_orphan && is_leaving(binding) {
-                self.remove(site, &world, binding).await?;
+                self.remove(site, &world, binding, now).await?;
             }
         }
         for placement in &world.placements {
             match in_force(site, &world, placement).await {
                 Ok((placement, found)) => {
-                    let found = Arc::new(found);
                     let suspended = Suspended::of(&placement, fleet.as_ref());
                     self.deliver(site, &world, &placement, &found, &suspended, now).await?;
                 }
@@ -97,12 +124,14 @@ impl Executor {
                     let leaving =
                         world.bindings_of(&placement.uid).filter(|b| is_leaving(b) && !suspended.has(b));
                     for binding in leaving {
-                        self.remove(site, &world, binding).await?;
+                        self.remove(site, &world, binding, now).await?;
                     }
                 }
             }
         }
-        Ok(())
+        let waits = world.bindings.iter().any(|b| is_leaving(b));
+        let period = now + if waits { DRAINING } else { PERIOD };
+        Ok(self.kept.values().filter_map(Kept::due).fold(period, Instant::min))
     }
 
     async fn deliver(
@@ -123,7 +152,7 @@ impl Executor {
             if is_leaving(binding) {
                 let goes = may.remove.contains(&name) || work::is_removing(binding);
                 if goes && !suspended.has(binding) {
-                    self.remove(site, world, binding).await?;
+                    self.remove(site, world, binding, now).await?;
                 } else {
                     status::draining(site, binding).await?;
                 }
@@ -133,16 +162,10 @@ impl Executor {
             let goes = is_current || may.update.contains(&name) || may.add.contains(&name);
             let outcome = if suspended.has(binding) {
                 Delivered::suspended(binding)
+            } else if goes {
+                self.look(site, world, placement, resolved, binding, now).await
             } else {
-                match self.clients.of(site, world, binding).await {
-                    Ok(member) if goes => {
-                        let kept = self.kept.entry(text(binding, &["metadata", "uid"]).to_owned());
-                        let job = Job { member: &member, placement, resolved, binding, now };
-                        push::deliver(&job, kept.or_default()).await
-                    }
-                    Ok(_) => Delivered::waiting(binding),
-                    Err(why) => Delivered::unreachable(&why),
-                }
+                Delivered::waiting(binding)
             };
             status::binding(site, binding, &outcome, &resolved.revision).await?;
             delivered.push(outcome);
@@ -150,8 +173,58 @@ impl Executor {
         status::placement(site, placement, resolved, &delivered).await
     }
 
+    /// Brings a member to what a binding wants, or says what the last look found while that holds.
+    async fn look(
+        &mut self,
+        site: &Site<'_>,
+        world: &World,
+        placement: &Placed,
+        resolved: &Arc<Resolved>,
+        binding: &Value,
+        now: Instant,
+    ) -> Delivered {
+        let uid = uid_of(binding).to_owned();
+        let purpose = Purpose {
+            generation: binding["metadata"]["generation"].as_i64(),
+            revision: resolved.revision.clone(),
+            delivery: placement.spec()["delivery"].clone(),
+        };
+        let kept = self.kept.entry(uid.clone()).or_default();
+        if site.live.is_some()
+            && !self.watches.told(&uid)
+            && let Some(outcome) = kept.outcome(&purpose, now)
+        {
+            return outcome.clone();
+        }
+        let outcome = match self.clients.of(site, world, binding).await {
+            Ok(member) => {
+                let job = Job { member: &member, placement, resolved, binding, now };
+                let outcome = push::deliver(&job, kept).await;
+                if site.live.is_some() {
+                    self.watches.after(&member, &uid, &outcome.seen);
+                }
+                outcome
+            }
+            Err(why) => Delivered::unreachable(&why),
+        };
+        kept.looked(purpose, &outcome, now, &uid);
+        outcome
+    }
+
     /// Takes a draining binding's objects off its member, then lets the binding go.
-    async fn remove(&mut self, site: &Site<'_>, world: &World, binding: &Value) -> Result<(), kube::Error> {
+    async fn remove(
+        &mut self,
+        site: &Site<'_>,
+        world: &World,
+        binding: &Value,
+        now: Instant,
+    ) -> Result<(), kube::Error> {
+        let uid = uid_of(binding);
+        let is_begun = work::is_removing(binding);
+        let rests = self.kept.get(uid).is_some_and(|kept| is_begun && kept.rests(now));
+        if site.live.is_some() && rests && !self.watches.told(uid) {
+            return Ok(());
+        }
         let name = text(binding, &["spec", "member", "name"]);
         if world.profiles.iter().any(|p| text(p, &["metadata", "name"]) == name) {
             let orphan = world.keeps_removed(text(binding, &["spec", "placement", "uid"]));
@@ -161,11 +234,17 @@ impl Executor {
                 Err(why) => Err(why),
             };
             if let Err(stuck) = left {
+                self.watches.settle(uid);
+                self.kept.entry(uid.to_owned()).or_default().stuck(now);
                 return status::stuck(site, binding, &stuck).await;
             }
         }
         release(site, binding).await
     }
+}
+
+fn uid_of(binding: &Value) -> &str {
+    text(binding, &["metadata", "uid"])
 }
 
 /// The binding is to go.
@@ -183,7 +262,7 @@ async fn release(site: &Site<'_>, binding: &Value) -> Result<(), kube::Error> {
         let body = json!({"metadata": {"finalizers": kept, "resourceVersion": binding["metadata"]["resourceVersion"]}});
         match raw::merge(&site.hub, &path, &body).await {
             Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => return Ok(()),
-            other => other?,
+            other => site.saw(&other?),
         };
     }
     raw::delete(&site.hub, &path, text(binding, &["metadata", "uid"])).await

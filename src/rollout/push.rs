@@ -13,7 +13,7 @@ use super::memory::Kept;
 use super::retry::{Refusal, Try};
 use super::status::Delivered;
 use super::{removal, work};
-use crate::placement::raw::{self, text};
+use crate::placement::raw::{self, Served, text};
 use crate::placement::{Placed, Resolved};
 
 /// One delivery: what, where, when.
@@ -83,7 +83,7 @@ pub async fn deliver(job: &Job<'_>, kept: &mut Kept) -> Delivered {
         wave = Some(this);
         let last = before.as_ref().map(|all| all.iter().find(|b| key_of(b) == key_of(object)));
         match one(job, kept, object, last, &mut out).await {
-            Ok(Some(live)) => out.note(object, health::of(&live)),
+            Ok(Some((served, live))) => out.note(object, served, &live),
             Ok(None) => {}
             Err(refusal) => out.fail(text(object, &["kind"]), text(object, &["metadata", "name"]), refusal),
         }
@@ -145,7 +145,7 @@ async fn one(
     object: &Value,
     last: Option<Option<&Value>>,
     out: &mut Delivered,
-) -> Result<Option<Value>, Refusal> {
+) -> Result<Option<(Served, Value)>, Refusal> {
     let kind = text(object, &["kind"]);
     let client = &job.member.client;
     let served = raw::served(client, group_of(object), kind).await.map_err(|e| refusal(&e))?;
@@ -167,7 +167,7 @@ async fn one(
             out.drifted(job, &object, &[missing(&object)]);
             return Ok(None);
         }
-        return write(job, kept, &target, "", false, &object).await.map(Some);
+        return write(job, kept, &target, "", false, &object).await.map(|live| Some((served, live)));
     };
     if !live["metadata"]["deletionTimestamp"].is_null() {
         out.wait(format!("{} is being deleted", named(&object)));
@@ -186,20 +186,21 @@ async fn one(
     diff.retain(|d| !normal.contains(d));
     if diff.is_empty() {
         kept.object(&target.key).retry.succeeded();
-        return Ok(Some(live));
+        return Ok(Some((served, live)));
     }
     if only_reports {
         diff.retain(|d| !work::is_mark(&d.pointer));
         out.drifted(job, &object, &diff);
-        return Ok(Some(live));
+        return Ok(Some((served, live)));
     }
     let is_ours =
         text(&live, &["metadata", "annotations", labels::APPLIED_BY]) == work::applied_by(job.binding);
-    if is_ours {
-        mend(job, kept, &target, &object, live, diff, out).await.map(Some)
+    let now = if is_ours {
+        mend(job, kept, &target, &object, live, diff, out).await?
     } else {
-        adopt(job, kept, &target, &object, &live, &diff).await.map(Some)
-    }
+        adopt(job, kept, &target, &object, &live, &diff).await?
+    };
+    Ok(Some((served, now)))
 }
 
 /// As the comparison asks for.
@@ -362,7 +363,10 @@ fn remember(job: &Job<'_>, kept: &mut Kept, target: &Target, version: &str, erro
 }
 
 impl Delivered {
-    fn note(&mut self, object: &Value, health: Health) {
+    fn note(&mut self, object: &Value, served: Served, live: &Value) {
+        let health = health::of(live);
+        let meta = |field| text(live, &["metadata", field]).to_owned();
+        self.seen.push((served, [meta("namespace"), meta("name"), meta("resourceVersion")]));
         if text(object, &["kind"]) == "CustomResourceDefinition" && health != Health::Available {
             self.undefined = true;
         }

@@ -39,7 +39,6 @@ impl Retry {
     }
 
     /// When the next try is due.
-    #[cfg(test)]
     pub fn due(&self) -> Option<Instant> {
         self.last.as_ref().map(|(_, until, _)| *until)
     }
@@ -70,7 +69,7 @@ fn step(failures: u32) -> Duration {
 }
 
 /// 0.8..=1.2, the same for the same key and count.
-fn factor(key: &str, failures: u32) -> f64 {
+pub fn factor(key: &str, failures: u32) -> f64 {
     // FNV-1a: any spread will do.
     let hash = key.bytes().chain(failures.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::retry::Refusal;
-use crate::placement::raw::{self, items, text};
+use crate::placement::raw::{self, Served, items, text};
 use crate::placement::{Placed, Resolved, Site, condition, write_part};
 
 const MANAGER: &str = "skerry-rollout";
@@ -40,6 +40,8 @@ pub struct Delivered {
     pub undefined: bool,
     /// Objects with drift that were left as they are.
     pub held: usize,
+    /// Objects as the member has them now: how they are served, namespace, name, version.
+    pub seen: Vec<(Served, [String; 3])>,
 }
 
 impl Delivered {
@@ -120,7 +122,7 @@ async fn write(site: &Site<'_>, binding: &Value, status: Value) -> Result<(), ku
         "metadata": {"name": binding["metadata"]["name"], "namespace": binding["metadata"]["namespace"]}, "status": status});
     match raw::apply(&site.hub, &format!("{}/status", path(binding)), MANAGER, true, &body).await {
         Err(error) if skerry_kit::error::is_not_found(&error) => Ok(()),
-        other => other.map(drop),
+        other => other.map(|now| site.saw(&now)),
     }
 }
 

@@ -129,6 +129,7 @@ impl Fleet {
             settings: &self.settings,
             figures: &self.figures,
             members: Box::new(wired),
+            live: None,
         }
     }
 

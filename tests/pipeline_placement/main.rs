@@ -14,5 +14,6 @@ mod decisions;
 mod drift;
 mod fleet;
 mod take_over;
+mod watching;
 mod waves;
 mod wire;

@@ -84,7 +84,7 @@ async fn placement_72_a_kind_before_its_objects() {
     f.place_cluster(json!([object, loose_kind()])).await;
     let path = "/apis/example.com/v1/namespaces/team-a/looses/l";
     let mut now = Instant::now();
-    for _ in 0..40 {
+    for _ in 0..60 {
         f.cycle().await;
         f.pass(now).await;
         let there = get(f.member(0), path).await.is_some();

@@ -22,8 +22,13 @@ pub async fn run(args_hub: &HubArgs, name: &str, cluster: bool) -> Result<(), Fa
     let hub = args_hub.connect().await?;
     let settings = settings();
     let figures = InventoryState::default();
-    let site =
-        Site { hub: hub.client.clone(), settings: &settings, figures: &figures, members: Box::new(|_| None) };
+    let site = Site {
+        hub: hub.client.clone(),
+        settings: &settings,
+        figures: &figures,
+        members: Box::new(|_| None),
+        live: None,
+    };
     let namespace = if cluster { "" } else { hub.namespace.as_str() };
     let found = explain(&site, namespace, name).await.map_err(|failed| match failed {
         CycleError::Read(error) | CycleError::Write(error) => Failure::from(error),
