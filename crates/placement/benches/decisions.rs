@@ -1,6 +1,7 @@
 //! Decisions per second (placement 10, goal 1): a plain program that prints a table; no test asserts a time.
 //!
-//! The mix: 30 % All, 50 % Count 10 with two preferences and a spread, 20 % Divided; one core, one batch.
+//! The mix: 30 % All, 50 % Count 10 with two preferences and a spread, 20 % Divided; one core, one batch. Two numbers
+//! after `--` are members and requests of one run instead, for a profiler.
 
 use skerry_placement::*;
 use std::sync::{Arc, LazyLock};
@@ -117,11 +118,16 @@ fn clock() -> u128 {
 }
 
 fn main() {
+    let asked: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
+    let (sizes, rounds) = match asked[..] {
+        [members, requests] => (vec![(members, requests)], 1),
+        _ => (vec![(1_000, 2_000), (10_000, 500)], 3),
+    };
     println!("{:>8} {:>9} {:>9} {:>12} {:>12}", "members", "requests", "picks", "core ms", "decisions/s");
-    for (members, requests) in [(1_000, 2_000), (10_000, 500)] {
+    for (members, requests) in sizes {
         let mut best = u128::MAX;
         let mut picks = 0;
-        for _ in 0..3 {
+        for _ in 0..rounds {
             let (micros, count) = run(members, requests);
             best = best.min(micros);
             picks = count;

@@ -6,7 +6,7 @@ use crate::capacity::{Load, Pod};
 use crate::cycle::{Binding, Cycle};
 use crate::filter::Filtered;
 use crate::intern::Fleet;
-use crate::needs::Need;
+use crate::needs::{Divided, Need};
 use crate::pick::{Fresh, floor};
 use crate::rank::{Rank, Ranking};
 use crate::score::lot::Lots;
@@ -307,7 +307,7 @@ impl<'a> Cycle<'a> {
             };
             holders.push((true, lot(draft, member), member, holder));
         }
-        holders.sort_by_key(|(not_held, lot, member, _)| (*not_held, *lot, *member));
+        holders.sort_unstable_by_key(|(not_held, lot, member, _)| (*not_held, *lot, *member));
         let holders = holders.into_iter().map(|(.., h)| h).collect();
         let Shared { members, unplaced, refusal } = self.share_out(r, holders, anew);
         draft.unplaced = unplaced;
@@ -330,6 +330,10 @@ impl<'a> Cycle<'a> {
 
     /// Why a member cannot take one replica of some target, if it cannot.
     fn no_room(&mut self, r: usize, member: usize) -> Option<Refusal> {
+        let fits = |d: &Divided<'_>| self.ledger.fits(&self.fleet, member, &self.kinds.pods[d.kind], 1) > 0;
+        if self.needs[r].divided.iter().all(fits) {
+            return None;
+        }
         let none = Load::none(self.names.len());
         let mark = self.ledger.mark();
         let mut refusal = None;
@@ -361,8 +365,9 @@ impl<'a> Cycle<'a> {
     }
 
     /// Members are bound with these shares; Draining ones are taken back.
-    fn bind(&mut self, r: usize, picks: Vec<(usize, Vec<u32>, Rc<Load>)>, cause: InCause) {
-        let mut new = Vec::new();
+    fn bind(&mut self, r: usize, mut picks: Vec<(usize, Vec<u32>, Rc<Load>)>, cause: InCause) {
+        picks.sort_unstable_by_key(|(member, ..)| *member);
+        let mut new = Vec::with_capacity(picks.len());
         for (member, shares, load) in picks {
             self.claims.take(r, self.requests[r], member);
             match self.rows[r].binary_search_by_key(&member, |b| b.member) {
@@ -379,17 +384,20 @@ impl<'a> Cycle<'a> {
                 }
             }
         }
-        self.rows[r].append(&mut new);
-        self.rows[r].sort_by_key(|b| b.member);
+        if self.rows[r].is_empty() {
+            self.rows[r] = new;
+        } else {
+            self.rows[r].append(&mut new);
+            self.rows[r].sort_by_key(|b| b.member);
+        }
     }
 
     /// Writes total and place to every bound member.
     fn place(&mut self, r: usize, draft: &Draft) {
         let members: Vec<usize> = self.rows[r].iter().filter(|b| b.bound()).map(|b| b.member).collect();
-        let places = draft.ranking.places(&members);
+        let scores = draft.ranking.scores(&members);
         let of = draft.ranking.len() as u32;
-        for (row, rank) in self.rows[r].iter_mut().filter(|b| b.bound()).zip(places) {
-            let total = draft.ranking.of(row.member).map_or(0, |rank| rank.total.0);
+        for (row, (total, rank)) in self.rows[r].iter_mut().filter(|b| b.bound()).zip(scores) {
             row.score = Score { total, rank, of };
         }
     }

@@ -53,15 +53,38 @@ pub fn input_digest(input: &Input<'_>) -> Digest {
 
 /// Digest of a plan: of everything in it but the digest itself.
 pub fn plan_digest(plan: &Plan) -> Digest {
-    digest_of(&(
-        plan.generation,
-        plan.parent,
-        plan.input,
-        &plan.decisions,
-        &plan.ledger,
-        &plan.notes,
-        plan.next_wake,
-    ))
+    in_order(plan).unwrap_or_else(|| digest_of(&content(plan)))
+}
+
+fn content(plan: &Plan) -> impl Serialize {
+    let Plan { generation, parent, input, decisions, ledger, notes, next_wake, digest: _ } = plan;
+    (*generation, *parent, *input, decisions, ledger, notes, *next_wake)
+}
+
+/// The digest of [`content`], one decision at a time: all of them at once are megabytes that nobody needs. `None` where
+/// the decisions are not in the order of their bytes.
+fn in_order(plan: &Plan) -> Option<Digest> {
+    let mut hash = Sha256::new();
+    let part = |hash: &mut Sha256, value: Vec<u8>| hash.update(value);
+    hash.update(7_u64.to_le_bytes());
+    part(&mut hash, encode(&plan.generation));
+    part(&mut hash, encode(&plan.parent));
+    part(&mut hash, encode(&plan.input));
+    hash.update((plan.decisions.len() as u64).to_le_bytes());
+    let (mut before, mut now) = (Vec::new(), Vec::new());
+    for decision in &plan.decisions {
+        decision.serialize(&mut Encoder(&mut now)).ok()?;
+        if before > now {
+            return None;
+        }
+        hash.update(&now);
+        std::mem::swap(&mut before, &mut now);
+        now.clear();
+    }
+    part(&mut hash, encode(&plan.ledger));
+    part(&mut hash, encode(&plan.notes));
+    part(&mut hash, encode(&plan.next_wake));
+    Some(Digest(hash.finalize().into()))
 }
 
 /// For `serialize_with`: a list whose order has a meaning, or that is sorted already.
@@ -131,6 +154,11 @@ impl<'a> Elements<'a> {
     fn end(self) {
         self.out[self.head..self.head + 8].copy_from_slice(&self.count.to_le_bytes());
         let Some(&first) = self.starts.first() else { return };
+        let ends = self.starts[1..].iter().copied().chain([self.out.len()]);
+        let ranges: Vec<_> = self.starts.iter().copied().zip(ends).collect();
+        if ranges.windows(2).all(|w| self.out[w[0].0..w[0].1] <= self.out[w[1].0..w[1].1]) {
+            return;
+        }
         let all = self.out.split_off(first);
         let ends = self.starts[1..].iter().copied().chain([first + all.len()]);
         let mut parts: Vec<&[u8]> =

@@ -20,6 +20,8 @@ pub(crate) struct Fleet<'a> {
     pub(crate) tainted: Bits,
     /// Members with a taint that lowers the rank.
     pub(crate) disliked: Bits,
+    /// Nobody shares a host, so that a promise on one member is nothing to another.
+    pub(crate) flat: bool,
 }
 
 impl<'a> Fleet<'a> {
@@ -28,7 +30,7 @@ impl<'a> Fleet<'a> {
         members.sort_by(|a, b| a.id.cmp(&b.id));
         members.dedup_by(|b, a| a.id == b.id);
         let index: BTreeMap<&str, usize> = members.iter().enumerate().map(|(i, m)| (&*m.id.0, i)).collect();
-        let paths = (0..members.len()).map(|i| path(&members, &index, i)).collect();
+        let paths: Vec<Vec<usize>> = (0..members.len()).map(|i| path(&members, &index, i)).collect();
         let bits = |keep: &dyn Fn(&Member) -> bool| Bits::filter(members.len(), |i| keep(members[i]));
         Self {
             placeable: bits(&|m| !m.host_only),
@@ -37,6 +39,7 @@ impl<'a> Fleet<'a> {
             unhealthy: bits(&|m| m.health != Health::Healthy),
             tainted: bits(&|m| m.taints.iter().any(|t| t.effect != TaintEffect::PreferNoSchedule)),
             disliked: bits(&|m| m.taints.iter().any(|t| t.effect == TaintEffect::PreferNoSchedule)),
+            flat: paths.iter().all(|p| p.len() == 1),
             members,
             index,
             paths,

@@ -17,7 +17,7 @@ pub(crate) struct Need<'a> {
     /// Whether a copy's size depends on the member's nodes.
     per_node: bool,
     whole: Rc<Load>,
-    fixed: Load,
+    fixed: Rc<Load>,
 }
 
 struct PodUse<'a> {
@@ -101,10 +101,10 @@ impl<'a> Need<'a> {
             divided,
             pods,
             whole: Rc::new(Load::none(names.len())),
-            fixed: Load::none(names.len()),
+            fixed: Rc::new(Load::none(names.len())),
         };
         need.whole = Rc::new(need.build(&kinds.pods, 0, |p| p.replicas));
-        need.fixed = need.build(&kinds.pods, 0, |p| if p.split { 0 } else { p.replicas });
+        need.fixed = Rc::new(need.build(&kinds.pods, 0, |p| if p.split { 0 } else { p.replicas }));
         need
     }
 
@@ -140,6 +140,14 @@ impl<'a> Need<'a> {
         }
     }
 
+    /// What every copy has, whatever its share.
+    pub(crate) fn bare(&self, pods: &[Pod<'_>], fleet: &Fleet<'_>, member: usize) -> Rc<Load> {
+        if !self.per_node {
+            return self.fixed.clone();
+        }
+        Rc::new(self.build(pods, nodes(fleet, member), |p| if p.split { 0 } else { p.replicas }))
+    }
+
     /// What a copy with these shares takes; `shares` is in the order of `divided`.
     pub(crate) fn with_shares(
         &self,
@@ -151,7 +159,7 @@ impl<'a> Need<'a> {
         let mut load = if self.per_node {
             self.build(pods, nodes(fleet, member), |p| if p.split { 0 } else { p.replicas })
         } else {
-            self.fixed.clone()
+            (*self.fixed).clone()
         };
         for (divided, share) in self.divided.iter().zip(shares) {
             load.add(divided.kind, &pods[divided.kind], *share);

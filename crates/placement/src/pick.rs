@@ -40,8 +40,11 @@ struct Greedy<'s, 'r> {
 impl<'a> Cycle<'a> {
     /// Picks up to `want` of the members that passed, beside those `kept`.
     pub(crate) fn select(&mut self, r: usize, want: usize, kept: &[usize], draft: &mut Draft) -> Vec<Fresh> {
+        if self.requests[r].spread.is_empty() {
+            return self.select_freely(r, want, draft);
+        }
         let mut spreads = self.spreads(r, kept, &Bits::none(self.fleet.len()));
-        let mut heaps = Heaps::new();
+        let mut heaps: BTreeMap<u64, Vec<Reverse<Rank>>> = BTreeMap::new();
         let candidates: Vec<Rank> =
             draft.ranking.iter().filter(|rank| draft.filtered.passed.has(rank.member)).copied().collect();
         for rank in candidates {
@@ -52,6 +55,7 @@ impl<'a> Cycle<'a> {
             spreads.open(rank.member);
             heaps.entry(spreads.key(rank.member)).or_default().push(Reverse(rank));
         }
+        let heaps: Heaps = heaps.into_iter().map(|(key, ranks)| (key, ranks.into())).collect();
         let start = self.ledger.mark();
         let mut greedy = Greedy { r, heaps, spreads, picks: Vec::new(), draft, trials: 0, start };
         while greedy.picks.len() < want {
@@ -68,6 +72,35 @@ impl<'a> Cycle<'a> {
             greedy.refuse_rest();
         }
         greedy.picks
+    }
+
+    /// Without a spread the best ones that have room are the picks, and no exchange can better them.
+    fn select_freely(&mut self, r: usize, want: usize, draft: &mut Draft) -> Vec<Fresh> {
+        let passed = |rank: &&Rank| draft.filtered.passed.has(rank.member);
+        let few = want * 8 < draft.ranking.len();
+        let mut heap: BinaryHeap<Reverse<Rank>> = BinaryHeap::new();
+        let mut sorted = Vec::new().into_iter();
+        if few {
+            heap = draft.ranking.iter().filter(passed).copied().map(Reverse).collect::<Vec<_>>().into();
+        } else if self.fleet.flat && want >= draft.ranking.len() {
+            // Everybody is asked, and no answer depends on another: the order of memory is the fastest.
+            sorted = draft.ranking.iter().filter(passed).copied().collect::<Vec<_>>().into_iter();
+        } else {
+            sorted = draft.ranking.best_first().filter(passed).copied().collect::<Vec<_>>().into_iter();
+        }
+        let mut picks = Vec::new();
+        while picks.len() < want {
+            let next = if few { heap.pop().map(|r| r.0) } else { sorted.next() };
+            let Some(rank) = next else { break };
+            match self.reserve_copy(r, rank.member) {
+                Ok(load) => picks.push(Fresh { rank, load }),
+                Err(refusal) => {
+                    draft.refuse(self, rank.member, &refusal);
+                    draft.unfit += 1;
+                }
+            }
+        }
+        picks
     }
 
     /// Of the kept members, those that go so that `want` stay: undelivered first, then unavailable, then worst rank,
@@ -121,7 +154,7 @@ impl<'a> Cycle<'a> {
         let load = if need.divided.is_empty() {
             need.whole(&self.kinds.pods, &self.fleet, member)
         } else {
-            Rc::new(need.with_shares(&self.kinds.pods, &self.fleet, member, &vec![0; need.divided.len()]))
+            need.bare(&self.kinds.pods, &self.fleet, member)
         };
         if self.needs[r].counted {
             self.reserve(r, member, &old, &load)?;

@@ -9,6 +9,9 @@ use crate::pick::floor;
 use crate::types::{DivideBy, OnChange, Request};
 use std::rc::Rc;
 
+/// Replicas that fit count as weight up to this many.
+const MOST_WEIGHT: u64 = 1_000_000;
+
 /// What a division came to.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
@@ -82,27 +85,31 @@ impl<'a> Cycle<'a> {
         refusal: &mut Option<Refusal>,
     ) -> u32 {
         let request = self.requests[r];
-        let weights = self.weights(r, target, now.iter().map(|h| (h.member, h.shares[t])));
+        // What fits is asked once: the same answer is the weight and the first bound.
+        let fits: Vec<u64> = now.iter().map(|h| self.fits(h.member, target)).collect();
+        let weights = self.weights(r, now.iter().zip(&fits).map(|(h, fits)| (h.member, h.shares[t], *fits)));
+        let mut known = Some(fits);
         let has: Vec<u32> = now.iter().map(|h| if fresh { 0 } else { h.shares[t] }).collect();
         let mut capped: Vec<Option<u32>> = vec![None; now.len()];
         loop {
             let parties: Vec<Party> = (now.iter().enumerate())
                 .map(|(i, holder)| {
-                    let room = self.room(holder.member, target, holder.shares[t]);
+                    let fits = known.as_ref().map(|f| f[i]);
+                    let fits = fits.unwrap_or_else(|| self.fits(holder.member, target));
+                    let room = room(target, holder.shares[t], fits);
                     let most = if request.replicas.max == 0 { u32::MAX } else { request.replicas.max };
                     let cap = capped[i].unwrap_or(room).min(most);
                     Party { weight: weights[i], has: has[i], floor: floor(request), cap }
                 })
                 .collect();
+            known = None;
             let Division { seats, left } = split(request, &parties, target.replicas);
             let mut again = false;
             // Those that give first, so that a later pass sees what they free.
-            let mut order: Vec<usize> = (0..now.len()).collect();
-            order.sort_by_key(|i| seats[*i] > now[*i].shares[t]);
-            for i in order {
-                if seats[i] != now[i].shares[t]
-                    && self.settle(r, t, &mut now[i], seats[i], refusal) < seats[i]
-                {
+            let had: Vec<u32> = now.iter().map(|h| h.shares[t]).collect();
+            let give = (0..now.len()).filter(|i| seats[*i] < had[*i]);
+            for i in give.chain((0..now.len()).filter(|i| seats[*i] > had[*i])) {
+                if self.settle(r, t, &mut now[i], seats[i], refusal) < seats[i] {
                     capped[i] = Some(now[i].shares[t]);
                     again = true;
                 }
@@ -156,28 +163,20 @@ impl<'a> Cycle<'a> {
         }
     }
 
-    /// Most replicas a member could have: what it has and what fits beside it.
-    fn room(&self, member: usize, target: &Divided<'_>, has: u32) -> u32 {
-        let most = u64::from(target.replicas.saturating_sub(has));
-        let more = self.ledger.fits(&self.fleet, member, &self.kinds.pods[target.kind], most);
-        has.saturating_add(u32::try_from(more).unwrap_or(u32::MAX))
+    /// How many more replicas a member takes, as far as anybody asks.
+    fn fits(&self, member: usize, target: &Divided<'_>) -> u64 {
+        let most = u64::from(target.replicas).max(MOST_WEIGHT);
+        self.ledger.fits(&self.fleet, member, &self.kinds.pods[target.kind], most)
     }
 
-    fn weights(
-        &mut self,
-        r: usize,
-        target: &Divided<'_>,
-        members: impl Iterator<Item = (usize, u32)>,
-    ) -> Vec<u64> {
+    /// Weights of members, given with what they have and what fits beside it.
+    fn weights(&mut self, r: usize, members: impl Iterator<Item = (usize, u32, u64)>) -> Vec<u64> {
         let request = self.requests[r];
         let mut out = Vec::new();
-        for (member, has) in members {
+        for (member, has, fits) in members {
             out.push(match request.replicas.by {
                 DivideBy::Even | DivideBy::Aggregated => 1,
-                DivideBy::Capacity => {
-                    let pod = &self.kinds.pods[target.kind];
-                    u64::from(has) + self.ledger.fits(&self.fleet, member, pod, 1_000_000)
-                }
+                DivideBy::Capacity => u64::from(has) + fits.min(MOST_WEIGHT),
                 DivideBy::Weighted => {
                     let rules = request.replicas.weights.iter();
                     let terms = &mut self.filters.terms;
@@ -216,6 +215,12 @@ impl<'a> Cycle<'a> {
     fn load_with(&self, r: usize, member: usize, shares: &[u32]) -> Rc<Load> {
         Rc::new(self.needs[r].with_shares(&self.kinds.pods, &self.fleet, member, shares))
     }
+}
+
+/// Most replicas a member could have: what it has and what fits beside it.
+fn room(target: &Divided<'_>, has: u32, fits: u64) -> u32 {
+    let more = fits.min(u64::from(target.replicas.saturating_sub(has)));
+    has.saturating_add(u32::try_from(more).unwrap_or(u32::MAX))
 }
 
 fn split(request: &Request, parties: &[Party], total: u32) -> Division {

@@ -115,42 +115,45 @@ impl<'a> Shapes<'a> {
 
     /// The group whose nodes keep least of the pod's dominant resource, and how many pods a node of it takes.
     fn best(&self, pod: &Pod<'_>) -> Option<(usize, i64)> {
-        let mut best: Option<(i64, usize, i64)> = None;
+        let mut best: Option<(i64, usize)> = None;
         for (i, group) in self.groups.iter().enumerate() {
             if group.count == 0 || !self.admits(i, pod.restrict) {
                 continue;
             }
-            let each = self.per_node(i, &pod.request);
-            // A pod that asks for nothing fits anywhere, without end; one visit is enough.
-            let each = each.min(i64::from(u32::MAX));
-            if each == 0 {
+            let row = self.row(i);
+            if row.iter().zip(&pod.request).any(|(free, need)| *need > 0 && free < need) {
                 continue;
             }
-            let remainder = remainder(self.row(i), &pod.request);
-            if best.is_none_or(|(r, ..)| remainder < r) {
-                best = Some((remainder, i, each));
+            let remainder = remainder(row, &pod.request);
+            if best.is_none_or(|(r, _)| remainder < r) {
+                best = Some((remainder, i));
             }
         }
-        best.map(|(_, i, each)| (i, each))
+        // A pod that asks for nothing fits anywhere, without end; one visit is enough.
+        best.map(|(_, i)| (i, self.per_node(i, &pod.request).min(i64::from(u32::MAX))))
     }
 
     /// Adds `nodes` nodes that are like those of `group` with `pods` more pods on each.
     fn put(&mut self, group: usize, pod: &Pod<'_>, pods: i64, nodes: u32, mended: &mut impl FnMut(Mended)) {
         let attributes = self.groups[group].attributes;
-        let row: Vec<i64> = (self.row(group).iter().zip(&pod.request))
-            .map(|(free, need)| if *free == i64::MAX { *free } else { free - need * pods })
-            .collect();
+        // The row is written where a new group would have it; a group that is like it takes its place.
+        let (start, end) = (group * self.width, self.free.len());
+        for (i, need) in pod.request.iter().enumerate() {
+            let free = self.free[start + i];
+            self.free.push(if free == i64::MAX { free } else { free - need * pods });
+        }
+        let row = &self.free[end..];
         let same =
             (0..self.groups.len()).find(|i| self.groups[*i].attributes == attributes && self.row(*i) == row);
         match same {
             Some(i) => {
+                self.free.truncate(end);
                 mended(Mended::Count(i, self.groups[i].count));
                 self.groups[i].count += nodes;
             }
             None => {
                 mended(Mended::Groups(self.groups.len()));
                 self.groups.push(Group { attributes, count: nodes });
-                self.free.extend(row);
             }
         }
     }
@@ -193,16 +196,20 @@ impl<'a> Shapes<'a> {
 
 /// What is left of the resource that the pod uses most of, in millionths, after one pod.
 fn remainder(free: &[i64], request: &[i64]) -> i64 {
-    let mut dominant = (0_i64, 0_i64);
+    let mut dominant = (0_i64, 1_i64);
     for (free, need) in free.iter().zip(request) {
-        if *need > 0 && *free > 0 {
-            let share = i64::try_from(i128::from(*need) * 1_000_000 / i128::from(*free)).unwrap_or(i64::MAX);
-            if share > dominant.0 {
-                dominant = (share, free - need);
-            }
+        let (tried, best) =
+            (i128::from(*need) * i128::from(dominant.1), i128::from(dominant.0) * i128::from(*free));
+        if *need > 0 && *free > 0 && tried > best {
+            dominant = (*need, *free);
         }
     }
-    1_000_000 - dominant.0
+    let (need, free) = dominant;
+    let share = match need.checked_mul(1_000_000) {
+        Some(scaled) => scaled / free,
+        None => i64::try_from(i128::from(need) * 1_000_000 / i128::from(free)).unwrap_or(i64::MAX),
+    };
+    1_000_000 - share
 }
 
 #[cfg(test)]

@@ -80,7 +80,8 @@ impl<'a> Scoring<'_, 'a> {
         if !self.ledger.tree.known[member] {
             return 0;
         }
-        let mut fullest = 0_i64;
+        // Of all parts the largest is found by products, so that one division is enough.
+        let (mut part, mut whole) = (0_i64, 1_i64);
         for node in &self.fleet.paths[member] {
             for (resource, need) in growth.need.iter().enumerate() {
                 if *need <= 0 {
@@ -91,10 +92,14 @@ impl<'a> Scoring<'_, 'a> {
                     continue;
                 }
                 let after = load.saturating_add(need - growth.has(resource).min(*need)).max(0);
-                fullest = fullest.max(thousandths(after, ceiling));
+                if ceiling <= 0 {
+                    (part, whole) = (1, 1);
+                } else if i128::from(after) * i128::from(whole) > i128::from(part) * i128::from(ceiling) {
+                    (part, whole) = (after, ceiling);
+                }
             }
         }
-        let fullest = fullest.min(1000);
+        let fullest = thousandths(part, whole).min(1000);
         if pack { fullest } else { 1000 - fullest }
     }
 }
