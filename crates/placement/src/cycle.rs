@@ -204,6 +204,9 @@ impl<'a> Cycle<'a> {
         old: &Load,
         new: &Load,
     ) -> Result<(), crate::capacity::ledger::Refusal> {
+        if new == old {
+            return Ok(());
+        }
         let mut larger = Cow::Borrowed(new);
         if new.total.iter().zip(&old.total).any(|(n, o)| n < o) {
             self.released = true;

@@ -210,14 +210,12 @@ impl<'a> Cycle<'a> {
         draft.kept.iter().for_each(|m| members.insert(*m));
         let members: Vec<usize> = members.iter().collect();
         let (need, pods) = (&self.needs[r], &self.kinds.pods);
-        let needs: Vec<Cow<'_, [i64]>> =
-            members.iter().map(|m| step_row(need, pods, &self.fleet, *m, shared_step.as_ref())).collect();
-        let growth: Vec<Growth<'_>> = (members.iter().zip(&needs))
-            .map(|(m, need)| {
-                let own = self.rows[r].binary_search_by_key(m, |b| b.member).ok();
-                Growth { need, held: own.map(|i| self.rows[r][i].load.total.as_slice()) }
-            })
-            .collect();
+        let rows = &self.rows[r];
+        let growth = |m: usize| {
+            let own = rows.binary_search_by_key(&m, |b| b.member).ok();
+            let need = step_row(need, pods, &self.fleet, m, shared_step.as_ref());
+            Growth { need, held: own.map(|i| rows[i].load.total.as_slice()) }
+        };
         let mut scoring = Scoring {
             fleet: &self.fleet,
             ledger: &self.ledger,
@@ -225,7 +223,7 @@ impl<'a> Cycle<'a> {
             sorts: &mut self.sorts,
             keep: keep_terms,
         };
-        let scored = scoring.score(request, &members, &growth);
+        let scored = scoring.score(request, &members, growth);
         let lots = Lots::new(self.input.config.tie_break, self.input.seed, &request.id);
         let mut held = Bits::none(self.fleet.len());
         draft.kept.iter().for_each(|m| held.insert(*m));
@@ -233,7 +231,7 @@ impl<'a> Cycle<'a> {
             group: 0,
             total: Reverse(*total),
             not_held: !held.has(*member),
-            lot: lots.of(&self.fleet.members[*member].id.0),
+            lot: lots.of(&self.fleet.ids[*member]),
             member: *member,
         };
         let ranking = Ranking::new(members.iter().zip(&scored.totals).map(rank).collect());

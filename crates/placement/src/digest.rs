@@ -377,6 +377,19 @@ impl ser::SerializeMap for Elements<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Decision;
+
+    /// Placement 40: a plan's digest is that of its whole content, in whatever order its decisions stand.
+    #[test]
+    fn placement_40_a_plan_has_one_digest() {
+        let decision = |id: &str| Decision { request: id.into(), ..Decision::default() };
+        let mut plan =
+            Plan { generation: 3, decisions: ["a", "b", "c"].map(decision).into(), ..Plan::default() };
+        let digest = digest_of(&content(&plan));
+        assert_eq!((in_order(&plan), plan_digest(&plan)), (Some(digest), digest));
+        plan.decisions.reverse();
+        assert_eq!((in_order(&plan), plan_digest(&plan)), (None, digest));
+    }
 
     #[test]
     fn lists_are_sets_and_tuples_are_not() {

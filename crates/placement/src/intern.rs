@@ -10,7 +10,11 @@ pub(crate) struct Fleet<'a> {
     pub(crate) members: Vec<&'a Member>,
     index: BTreeMap<&'a str, usize>,
     /// Per member: itself, then its ancestors, each once, nearest first.
-    pub(crate) paths: Vec<Vec<usize>>,
+    pub(crate) paths: Rows<usize>,
+    /// Per member the bytes of its id.
+    pub(crate) ids: Rows<u8>,
+    /// Members that fell from Healthy of late, with how often.
+    pub(crate) fallen: BTreeMap<usize, u32>,
     /// Members that can be picked at all (hosts without a profile cannot).
     pub(crate) placeable: Bits,
     pub(crate) leaving: Bits,
@@ -30,7 +34,11 @@ impl<'a> Fleet<'a> {
         members.sort_by(|a, b| a.id.cmp(&b.id));
         members.dedup_by(|b, a| a.id == b.id);
         let index: BTreeMap<&str, usize> = members.iter().enumerate().map(|(i, m)| (&*m.id.0, i)).collect();
-        let paths: Vec<Vec<usize>> = (0..members.len()).map(|i| path(&members, &index, i)).collect();
+        let paths: Rows<usize> = (0..members.len()).map(|i| path(&members, &index, i)).collect();
+        let flat = paths.iter().all(|p| p.len() == 1);
+        let ids = members.iter().map(|m| m.id.0.as_bytes().to_vec()).collect();
+        let fallen =
+            members.iter().enumerate().filter(|(_, m)| m.falls > 0).map(|(i, m)| (i, m.falls)).collect();
         let bits = |keep: &dyn Fn(&Member) -> bool| Bits::filter(members.len(), |i| keep(members[i]));
         Self {
             placeable: bits(&|m| !m.host_only),
@@ -39,7 +47,9 @@ impl<'a> Fleet<'a> {
             unhealthy: bits(&|m| m.health != Health::Healthy),
             tainted: bits(&|m| m.taints.iter().any(|t| t.effect != TaintEffect::PreferNoSchedule)),
             disliked: bits(&|m| m.taints.iter().any(|t| t.effect == TaintEffect::PreferNoSchedule)),
-            flat: paths.iter().all(|p| p.len() == 1),
+            ids,
+            fallen,
+            flat,
             members,
             index,
             paths,
@@ -73,6 +83,38 @@ impl<'a> Fleet<'a> {
             None => self.placeable.clone(),
             Some(_) => Bits::filter(self.len(), |i| self.members[i].visible_to(namespace, grants)),
         }
+    }
+}
+
+/// Rows of unequal length, one after the other in memory.
+pub(crate) struct Rows<T> {
+    all: Vec<T>,
+    ends: Vec<usize>,
+}
+
+impl<T> Rows<T> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[T]> {
+        (0..self.ends.len()).map(|i| &self[i])
+    }
+}
+
+impl<T> std::ops::Index<usize> for Rows<T> {
+    type Output = [T];
+
+    fn index(&self, row: usize) -> &[T] {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        &self.all[start..self.ends[row]]
+    }
+}
+
+impl<T> FromIterator<Vec<T>> for Rows<T> {
+    fn from_iter<I: IntoIterator<Item = Vec<T>>>(rows: I) -> Self {
+        let mut out = Self { all: Vec::new(), ends: Vec::new() };
+        for row in rows {
+            out.all.extend(row);
+            out.ends.push(out.all.len());
+        }
+        out
     }
 }
 
@@ -163,7 +205,8 @@ mod tests {
             ],
         };
         let fleet = Fleet::new(&snapshot);
-        assert_eq!(fleet.paths, [vec![0], vec![1, 0], vec![2, 1, 0], vec![3, 4], vec![4, 3]]);
+        let paths: Vec<&[usize]> = fleet.paths.iter().collect();
+        assert_eq!(paths, [&[0][..], &[1, 0], &[2, 1, 0], &[3, 4], &[4, 3]]);
         assert_eq!(fleet.root(2), 0);
         assert_eq!(fleet.find("y"), Some(4));
     }

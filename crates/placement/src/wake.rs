@@ -316,7 +316,7 @@ fn changed<'a>(
     }
     // What changes at a host may change what its members are worth.
     for id in ids {
-        let path = |fleet: &Fleet<'_>| fleet.find(&id.0).map(|i| fleet.paths[i].clone()).unwrap_or_default();
+        let path = |fleet: &Fleet<'_>| fleet.find(&id.0).map(|i| fleet.paths[i].to_vec()).unwrap_or_default();
         let below = path(after).into_iter().any(|n| touched.contains(&after.members[n].id))
             || path(before).into_iter().any(|n| touched.contains(&before.members[n].id));
         if below {

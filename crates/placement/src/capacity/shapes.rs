@@ -257,6 +257,19 @@ mod tests {
     }
 
     proptest! {
+        /// Placement 44: the fullest resource is found by products as it would be by division.
+        #[test]
+        fn placement_44_the_dominant_resource_is_the_same_by_division(
+            pairs in prop::collection::vec((0_i64..1 << 40, -5_i64..1 << 50), 1..5),
+        ) {
+            let (need, free): (Vec<i64>, Vec<i64>) = pairs.into_iter().unzip();
+            let share = |(n, f): (&i64, &i64)| if *n > 0 && *f > 0 {
+                i64::try_from(i128::from(*n) * 1_000_000 / i128::from(*f)).unwrap()
+            } else { 0 };
+            let most = need.iter().zip(&free).map(share).max().unwrap();
+            prop_assert_eq!(remainder(&free, &need), 1_000_000 - most);
+        }
+
         /// Placement 44: what fits has nodes, and a packing taken back leaves equal bytes.
         #[test]
         fn placement_44_what_fits_packs_and_undo_is_exact(

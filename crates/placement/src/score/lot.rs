@@ -19,10 +19,10 @@ impl Lots {
     }
 
     /// The member's lot; 0 for everybody when ids decide.
-    pub(crate) fn of(&self, member: &str) -> u64 {
+    pub(crate) fn of(&self, member: &[u8]) -> u64 {
         self.0.as_ref().map_or(0, |h| {
             let mut hasher = *h;
-            hasher.write(member.as_bytes());
+            hasher.write(member);
             hasher.finish()
         })
     }

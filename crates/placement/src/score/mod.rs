@@ -11,6 +11,7 @@ use crate::filter::terms::Terms;
 use crate::intern::Fleet;
 use crate::types::{Prefer, PreferredBy, Request};
 use sort::Sorts;
+use std::borrow::Cow;
 
 /// One term over the ranked members, for explanations.
 #[derive(Clone, Debug)]
@@ -38,7 +39,12 @@ pub(crate) struct Scoring<'s, 'a> {
 
 impl<'a> Scoring<'_, 'a> {
     /// Scores members. `growth` is what one more copy would add on each, beyond what it holds already.
-    pub(crate) fn score(&mut self, request: &Request, members: &[usize], growth: &[Growth<'_>]) -> Totals {
+    pub(crate) fn score<'g>(
+        &mut self,
+        request: &Request,
+        members: &[usize],
+        growth: impl Fn(usize) -> Growth<'g>,
+    ) -> Totals {
         let mut out = Totals { totals: vec![0; members.len()], columns: Vec::new() };
         for (i, preferred) in request.preferred.iter().enumerate() {
             let weight = i64::from(preferred.weight);
@@ -60,18 +66,28 @@ impl<'a> Scoring<'_, 'a> {
         let fit = weight("fit", if request.objective.prefer == Prefer::None { 0 } else { 20 });
         if fit != 0 {
             let pack = request.objective.prefer == Prefer::Pack;
-            let values = members.iter().zip(growth).map(|(m, g)| self.fit(*m, g, pack));
-            let values: Vec<i64> = values.collect();
-            out.add(self.keep, || "fit".to_owned(), fit, values.into_iter());
+            let values = members.iter().map(|m| self.fit(*m, &growth(*m), pack));
+            out.add(self.keep, || "fit".to_owned(), fit, values);
         }
         let avoid = |m: &usize| {
             let disliked = self.fleet.disliked.has(*m)
                 && taints::disliked(self.fleet.members[*m], &request.tolerations).is_some();
             if disliked { -1000 } else { 0 }
         };
-        out.add(self.keep, || "avoid".to_owned(), weight("avoid", 20), members.iter().map(avoid));
-        let restless = |m: &usize| -250 * i64::from(self.fleet.members[*m].falls.min(4));
-        out.add(self.keep, || "restless".to_owned(), weight("restless", 10), members.iter().map(restless));
+        // Terms that are 0 for everybody are left out unless somebody wants to see them.
+        if self.keep || !self.fleet.disliked.is_empty() {
+            out.add(self.keep, || "avoid".to_owned(), weight("avoid", 20), members.iter().map(avoid));
+        }
+        let falls = |m: &usize| self.fleet.fallen.get(m).copied().unwrap_or(0);
+        let restless = |m: &usize| -250 * i64::from(falls(m).min(4));
+        if self.keep || !self.fleet.fallen.is_empty() {
+            out.add(
+                self.keep,
+                || "restless".to_owned(),
+                weight("restless", 10),
+                members.iter().map(restless),
+            );
+        }
         out
     }
 
@@ -117,9 +133,8 @@ fn thousandths(part: i64, whole: i64) -> i64 {
 }
 
 /// What a copy needs on a member, and what the member holds for it already.
-#[derive(Clone, Copy)]
 pub(crate) struct Growth<'s> {
-    pub(crate) need: &'s [i64],
+    pub(crate) need: Cow<'s, [i64]>,
     pub(crate) held: Option<&'s [i64]>,
 }
 
