@@ -176,15 +176,19 @@ fn entry_of<'f>(fields: Option<&'f Value>, keys: &[String], item: &Value) -> Opt
         .map(|(_, inner)| inner)
 }
 
+/// Objects that hold keys of several owners: they are looked into also where nothing of them is wanted.
+const OPEN: [&str; 3] = ["/metadata", "/metadata/labels", "/metadata/annotations"];
+
 /// Walks what one manager set and notes what `wanted` has nothing of.
 fn beyond(live: &Value, wanted: &Value, fields: &Value, at: &str, out: &mut Vec<Diff>) {
     let Some(map) = fields.as_object() else { return };
     for (entry, inner) in map {
         let Some((key, have, want)) = step(live, wanted, entry) else { continue };
         let path = below(at, &key);
-        match want {
-            Some(want) if !want.is_null() => beyond(have, want, inner, &path, out),
-            _ => out.push(Diff { pointer: path, hub: Value::Null, member: have.clone(), coarse: false }),
+        match want.filter(|want| !want.is_null()) {
+            Some(want) => beyond(have, want, inner, &path, out),
+            None if OPEN.contains(&path.as_str()) => beyond(have, &Value::Null, inner, &path, out),
+            None => out.push(Diff { pointer: path, hub: Value::Null, member: have.clone(), coarse: false }),
         }
     }
 }

@@ -190,7 +190,7 @@ fn look(rows: &mut BTreeMap<Arc<str>, Row>, id: &Arc<str>, tenant: &Tenant, due:
         rows.insert(id.clone(), Row { entry, state: state(tenant), written: None });
         return true;
     };
-    if !(due || moved || !row.state.synced || !Arc::ptr_eq(&row.entry, &entry)) {
+    if !due && !moved && row.state.synced && Arc::ptr_eq(&row.entry, &entry) {
         return false;
     }
     row.entry = entry;
