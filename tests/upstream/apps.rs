@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::Outcome;
 use crate::world::World;
 
-fn data(name: &str) -> Result<PathBuf, Outcome> {
+/// A file or folder of SKERRY_TEST_DATA.
+pub fn data(name: &str) -> Result<PathBuf, Outcome> {
     let root = std::env::var_os("SKERRY_TEST_DATA")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
     let path = root.join(name);

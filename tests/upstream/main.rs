@@ -10,6 +10,7 @@
     reason = "helpers of tests may fail as tests do; clippy sees only functions marked #[test]"
 )]
 
+mod applications;
 mod apps;
 mod control_plane;
 mod fleet;
@@ -52,6 +53,7 @@ const CASES: &[(&str, Case)] = &[
     ("i15_a_real_cluster_joins", fleet::joins),
     ("a_real_cluster_carries_pods", hosts::carries),
     ("placement_97_on_virtual_and_real_members", fleet::placed),
+    ("placement_97_an_application_on_three_members", applications::placed),
     ("tn9_a_real_hub_with_the_chart", hub::real),
 ];
 

@@ -121,6 +121,8 @@ struct Row {
     entry: Arc<TenantEntry>,
     state: SyncState,
     written: Option<Written>,
+    /// It may be that the hub is to be told.
+    open: bool,
 }
 
 /// What the hub was told last.
@@ -161,7 +163,7 @@ pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
             let states = rows.iter().map(|(id, row)| (id.clone(), row.state.clone())).collect();
             engine.states.send_replace(Arc::new(states));
         }
-        for row in rows.values_mut().filter(|row| row.due(engine.periods.status)) {
+        for row in rows.values_mut().filter(|row| row.open && row.due(engine.periods.status)) {
             let Some(hub) = &hub else { break };
             let owner = &row.entry.owner;
             match status::write(hub, owner, &row.state, &now()).await {
@@ -169,6 +171,7 @@ pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
                     let (uid, generation) = (owner.uid.clone(), owner.generation);
                     let (state, at) = (row.state.clone(), Instant::now());
                     row.written = Some(Written { state, at, uid, generation });
+                    row.open = false;
                 }
                 Err(error) => {
                     tracing::debug!(tenant = &owner.uid, error = %error, "status not written yet");
@@ -187,15 +190,15 @@ fn look(rows: &mut BTreeMap<Arc<str>, Row>, id: &Arc<str>, tenant: &Tenant, due:
     let entry = tenant.entry();
     let moved = tenant.moved.swap(false, Ordering::AcqRel);
     let Some(row) = rows.get_mut(id) else {
-        rows.insert(id.clone(), Row { entry, state: state(tenant), written: None });
+        rows.insert(id.clone(), Row { entry, state: state(tenant), written: None, open: true });
         return true;
     };
     if !due && !moved && row.state.synced && Arc::ptr_eq(&row.entry, &entry) {
         return false;
     }
-    row.entry = entry;
     let state = state(tenant);
     let changed = row.state != state;
-    row.state = state;
+    row.open |= changed || !Arc::ptr_eq(&row.entry, &entry);
+    (row.entry, row.state) = (entry, state);
     changed
 }
