@@ -86,6 +86,9 @@ pub enum JoinError {
         /// The id found.
         found: String,
     },
+    /// The member of this name is on its way out.
+    #[error("Draining: member {0} is leaving; let it go first, `skerry fleet leave {0}`")]
+    Draining(String),
     /// A member of this name is managed by somebody else.
     #[error("clusterprofile {0} is managed by {1:?}")]
     Foreign(String, String),
@@ -201,6 +204,11 @@ async fn refuse_duplicates(
         if known != id {
             return Err(JoinError::IdMismatch { name: profile.to_owned(), known, found: id.to_owned() });
         }
+    }
+    let reports: Api<ClusterReport> = Api::namespaced(hub.clone(), &settings.namespace);
+    let report = error::optional(reports.get(profile).await)?;
+    if report.and_then(|r| r.status).is_some_and(|s| s.leave.is_some()) {
+        return Err(JoinError::Draining(profile.to_owned()));
     }
     let same = ListParams::default().labels(&format!("{}={id}", labels::INVENTORY_MEMBER_ID));
     let others = api.list(&same).await?;

@@ -88,3 +88,49 @@ pub fn placed(world: &mut World) -> Outcome {
     assert!(left.status.success(), "the other member keeps its copy");
     Outcome::Passed
 }
+
+/// A member that is gone for good: leaving waits, a join of its name is refused meanwhile, and `--forget` ends it and
+/// writes down what stays behind (I44).
+pub fn forgotten(world: &mut World) -> Outcome {
+    let real = ControlPlane::start();
+    let file = world.path("wreck.kubeconfig");
+    std::fs::copy(real.kubeconfig(), &file).expect("copy");
+    let file = file.to_str().expect("an ordinary path");
+    let hub = world.hub();
+    world.ok(&["fleet", "join", "wreck", "--cluster-set", "wrecks", "--member-kubeconfig", file]);
+    hub.ok(&["create", "namespace", "salvage"]);
+    hub.ok(&["annotate", "namespace", "salvage", "skerry.dev/clustersets=wrecks"]);
+    hub.ok(&["create", "configmap", "cargo", "-n", "salvage", "--from-literal=k=1"]);
+    let placement = serde_json::json!({"apiVersion": "skerry.dev/v1alpha1", "kind": "Placement",
+        "metadata": {"name": "cargo", "namespace": "salvage"},
+        "spec": {"workload": {"select": [{"group": "", "kind": "ConfigMap", "name": "cargo"}]}}});
+    hub.apply(&placement.to_string(), &[]);
+    let member = real.kubectl();
+    eventually("the copy on the member", Duration::from_secs(60), || {
+        member.run(&["get", "configmap", "cargo", "-n", "salvage-salvage"]).status.success().then_some(())
+    });
+    drop(real);
+
+    let waits = world.skerry(&["fleet", "leave", "wreck", "--timeout", "3s"]);
+    assert_eq!(waits.status.code(), Some(4), "{}", text(&waits.stderr));
+    assert!(
+        text(&waits.stderr).contains("stuck on Evict/clusterbinding salvage/"),
+        "{}",
+        text(&waits.stderr)
+    );
+    let report = hub.json(&["get", "clusterreport", "skerry.wreck", "-n", INVENTORY]);
+    assert_eq!(report["status"]["leave"]["step"], "Evict", "{report}");
+
+    world.ok(&["fleet", "leave", "wreck", "--forget", "--timeout", "60s"]);
+    let gone = hub.run(&["get", "clusterprofile,clusterreport", "skerry.wreck", "-n", INVENTORY]);
+    assert!(text(&gone.stderr).contains("NotFound"), "{}", text(&gone.stderr));
+    let bindings = hub.json(&["get", "clusterbindings", "-n", "salvage"]);
+    assert_eq!(bindings["items"], serde_json::json!([]), "{bindings}");
+    let list = hub.json(&["get", "configmap", "skerry-abandoned", "-n", INVENTORY]);
+    let list = list["data"]["list"].as_str().expect("a list");
+    assert!(
+        list.contains("skerry.wreck clusterbinding salvage/") && list.contains("Placement cargo"),
+        "{list}"
+    );
+    Outcome::Passed
+}

@@ -52,6 +52,7 @@ const CASES: &[(&str, Case)] = &[
     ("i2_members_have_profiles", fleet::profiles),
     ("i15_a_real_cluster_joins", fleet::joins),
     ("a_real_cluster_carries_pods", hosts::carries),
+    ("i44_a_lost_member_is_forgotten", fleet::forgotten),
     ("placement_97_on_virtual_and_real_members", fleet::placed),
     ("placement_97_an_application_on_three_members", applications::placed),
     ("tn9_a_real_hub_with_the_chart", hub::real),

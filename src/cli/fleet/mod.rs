@@ -1,24 +1,19 @@
 //! `skerry fleet`: members of the inventory, and what is placed on them.
 
 mod explain;
+mod leave;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
-use skerry_api::{ClusterBinding, ClusterProfile, ClusterReport, VirtualCluster, labels};
-use skerry_kit::error;
+use skerry_api::{ClusterProfile, ClusterReport};
 use skerry_kit::kubeconfig::{Allow, config, read};
-use skerry_kit::rights::{MEMBER_ROLE, Rights};
-use tokio::time::Instant;
+use skerry_kit::rights::Rights;
 
-use crate::cli::create::duration;
 use crate::cli::exit::Failure;
 use crate::cli::hub::{Hub, HubArgs};
 use crate::cli::output::{Column, age, print, text};
@@ -142,7 +137,7 @@ pub async fn run(args_hub: &HubArgs, command: FleetCommand) -> Result<(), Failur
         FleetCommand::Get(args) => get(args_hub, &args.name).await,
         FleetCommand::Cordon(args) => cordon(args_hub, &args.name, true).await,
         FleetCommand::Uncordon(args) => cordon(args_hub, &args.name, false).await,
-        FleetCommand::Leave(args) => leave(args_hub, args).await,
+        FleetCommand::Leave(args) => leave::run(args_hub, args).await,
         FleetCommand::Explain(args) => explain::run(args_hub, &args.name, args.cluster).await,
         FleetCommand::Status(args) => explain::status(args_hub, args.cluster).await,
     }
@@ -272,117 +267,5 @@ async fn cordon(args_hub: &HubArgs, name: &str, on: bool) -> Result<(), Failure>
         .map_err(Failure::during(&what))?;
     let state = if on { "cordoned: no new decision picks it" } else { "open to decisions again" };
     Lines::new(args_hub.quiet).plain(&format!("{name} is {state}."));
-    Ok(())
-}
-
-/// Section 12, for a real member: cordon, wait until nothing uses it, then access, credential, profile, report.
-async fn leave(args_hub: &HubArgs, args: LeaveArgs) -> Result<(), Failure> {
-    let limit = duration("timeout", &args.timeout)?;
-    let hub = args_hub.connect().await?;
-    let (profiles, reports) = apis(&hub);
-    let name = profile_name(&args.name);
-    let lines = Lines::new(args_hub.quiet);
-    let profile = profiles.get(&name).await.map_err(Failure::during(&format!("member {name}")))?;
-    if profile.labels().get(labels::MEMBER_KIND).is_some_and(|k| k == "virtual") {
-        return Err(Failure::Refused(format!(
-            "{name} is a virtual cluster: it leaves when it is deleted, `skerry delete`"
-        )));
-    }
-    refuse_used_host(&hub, &name).await?;
-    let id = profile.labels().get(labels::INVENTORY_MEMBER_ID).cloned().unwrap_or_default();
-    let leaving = json!({"spec": {"unschedulable": true}});
-    reports.patch(&name, &PatchParams::default(), &Patch::Merge(&leaving)).await?;
-    let mark = json!({"status": {"leave": {"step": "Evict", "since": jiff::Timestamp::now()}}});
-    reports.patch_status(&name, &PatchParams::default(), &Patch::Merge(&mark)).await?;
-    lines.done("Cordon");
-    wait_for_bindings(&hub, &id, &name, limit, lines).await?;
-    lines.done("Evict");
-    let short = name.rsplit_once('.').map_or(name.as_str(), |(_, last)| last);
-    if !args.forget {
-        release(&hub, short).await.map_err(|text| {
-            Failure::Failed(format!("the member does not answer: {text}; --forget leaves it as it is"))
-        })?;
-        lines.done("Access");
-    }
-    let secrets: Api<Secret> = Api::namespaced(hub.client.clone(), &settings().namespace);
-    let gone = DeleteParams::default();
-    for result in [
-        secrets.delete(&join::secret_name(short), &gone).await.map(drop),
-        profiles.delete(&name, &gone).await.map(drop),
-        reports.delete(&name, &gone).await.map(drop),
-    ] {
-        match result {
-            Err(failed) if !error::is_not_found(&failed) => return Err(failed.into()),
-            _ => {}
-        }
-    }
-    lines.done("Profile");
-    lines.plain(&format!("{name} has left."));
-    Ok(())
-}
-
-async fn refuse_used_host(hub: &Hub, name: &str) -> Result<(), Failure> {
-    let kind = kube::api::ApiResource::erase::<VirtualCluster>(&());
-    let api: Api<DynamicObject> = Api::all_with(hub.client.clone(), &kind);
-    let on = |o: &&DynamicObject| {
-        o.data["status"]["hosts"].as_array().is_some_and(|l| l.iter().any(|h| h["name"] == name))
-    };
-    let list = api.list(&ListParams::default()).await?;
-    let used: Vec<String> = list
-        .items
-        .iter()
-        .filter(on)
-        .map(|o| format!("{}/{}", o.namespace().unwrap_or_default(), o.name_any()))
-        .collect();
-    match used.as_slice() {
-        [] => Ok(()),
-        some => Err(Failure::Refused(format!(
-            "{name} carries virtual clusters: {}; delete them first",
-            some.join(", ")
-        ))),
-    }
-}
-
-async fn wait_for_bindings(
-    hub: &Hub,
-    id: &str,
-    name: &str,
-    limit: Duration,
-    lines: Lines,
-) -> Result<(), Failure> {
-    let api: Api<ClusterBinding> = Api::all(hub.client.clone());
-    let of_member = ListParams::default().labels(&format!("{}={id}", labels::MEMBER_ID));
-    let started = Instant::now();
-    let mut said = false;
-    loop {
-        let left = error::optional(api.list_metadata(&of_member).await)?.map(|l| l.items).unwrap_or_default();
-        let Some(first) = left.first() else { return Ok(()) };
-        let waits = format!("clusterbinding {}/{}", first.namespace().unwrap_or_default(), first.name_any());
-        if !said {
-            lines.busy(&format!("Evict waits for {} bindings, as {waits}", left.len()));
-            said = true;
-        }
-        if started.elapsed() > limit {
-            return Err(Failure::TimedOut(format!("{name}: stuck on Evict/{waits}; run it again to go on")));
-        }
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
-}
-
-/// Takes our rights out of the member: its own administrator sees nothing of us afterwards.
-async fn release(hub: &Hub, short: &str) -> Result<(), String> {
-    let secrets: Api<Secret> = Api::namespaced(hub.client.clone(), &settings().namespace);
-    let stored = secrets.get_opt(&join::secret_name(short)).await.map_err(|e| error::sentence(&e))?;
-    let Some(stored) = stored else { return Ok(()) };
-    let body = stored.data.and_then(|mut d| d.remove("kubeconfig")).map(|b| b.0).unwrap_or_default();
-    let file = read(&String::from_utf8_lossy(&body), None, Allow::default()).map_err(|e| e.to_string())?;
-    let client =
-        Client::try_from(config(file).await.map_err(|e| e.to_string())?).map_err(|e| error::sentence(&e))?;
-    let bindings: Api<ClusterRoleBinding> = Api::all(client);
-    // Role and account are owned by the binding and go with it; the token is dead with the account.
-    match bindings.delete(MEMBER_ROLE, &DeleteParams::background()).await {
-        Err(failed) if error::code(&failed).is_none() => return Err(error::sentence(&failed)),
-        _ => {}
-    }
     Ok(())
 }
