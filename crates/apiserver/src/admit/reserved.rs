@@ -56,7 +56,7 @@ pub fn validate(
     if call.who.is_system() {
         return Ok(());
     }
-    let name = new.or(old).map_or("", |o| o.meta("name"));
+    let name = new.or(old).map_or("", Object::name_or_base);
     let refuse = |what: &str| {
         Err(ApiStatus::forbidden(call.subject(name), &format!("{what} is written by the platform alone")))
     };

@@ -45,6 +45,16 @@ impl Local {
         &self.tenant
     }
 
+    /// The server.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// The manager that its writes are booked to.
+    pub fn agent(&self) -> &'static str {
+        self.agent
+    }
+
     /// One request; `path` may carry a query.
     pub async fn send(
         &self,

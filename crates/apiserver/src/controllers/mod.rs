@@ -5,6 +5,7 @@
 pub mod core;
 mod dispatch;
 pub mod network;
+mod note;
 mod queue;
 mod view;
 pub mod workload;
@@ -80,6 +81,7 @@ pub fn all() -> Vec<Arc<dyn Controller>> {
         Arc::new(core::aggregation::Aggregation),
         Arc::new(core::csr::Signing),
         Arc::new(core::definition::Definitions),
+        Arc::new(core::event::Events::default()),
         Arc::new(workload::deployment::Deployments),
         Arc::new(workload::replicaset::ReplicaSets),
         Arc::new(network::endpoints::Endpoints),

@@ -10,6 +10,13 @@ pub trait Object {
     fn at(&self, path: &[&str]) -> Option<&Value>;
     /// A member of `metadata` as text.
     fn meta(&self, field: &str) -> &str;
+    /// The name, or what one will be made of.
+    fn name_or_base(&self) -> &str {
+        match self.meta("name") {
+            "" => self.meta("generateName"),
+            name => name,
+        }
+    }
     /// `metadata.generation`, 0 when absent.
     fn generation(&self) -> i64;
     /// Whether `metadata.deletionTimestamp` is set.

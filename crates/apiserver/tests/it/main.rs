@@ -7,6 +7,7 @@ mod controllers;
 mod crud;
 mod custom;
 mod dry_run;
+mod events;
 mod fairness;
 mod forms;
 mod front;

@@ -4,5 +4,6 @@ pub mod account;
 pub mod aggregation;
 pub mod csr;
 pub mod definition;
+pub mod event;
 pub mod garbage;
 pub mod namespace;

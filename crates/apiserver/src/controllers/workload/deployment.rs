@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
+use super::super::note::{Tone, note};
 use super::super::{Controller, Ctx, Failed, Next, View};
 use super::plan::{self, Budget, Set};
 use super::pods::controller_uid;
@@ -176,7 +177,12 @@ impl Pass {
                      "minReadySeconds": self.deployment.at(&["spec", "minReadySeconds"]).cloned().unwrap_or(json!(0))},
         });
         match self.ctx.api.create(&self.path("replicasets", ""), &set).await {
-            Ok(made) => Ok(made),
+            Ok(made) => {
+                if size > 0 {
+                    self.note_scaled(made.meta("name"), 0, size).await;
+                }
+                Ok(made)
+            }
             Err(status) if status.reason == "AlreadyExists" => {
                 // Somebody else's set has the name: count, so that the next pass makes another one.
                 let mut body = self.deployment.clone();
@@ -185,7 +191,12 @@ impl Pass {
                 self.ctx.api.update(&path, &body).await?;
                 Err(status.into())
             }
-            Err(status) => Err(status.into()),
+            Err(status) => {
+                let message =
+                    format!("Failed to create new replica set {:?}: {}", set.meta("name"), status.message);
+                note(&self.ctx, &self.deployment, Tone::Warning, "ReplicaSetCreateError", &message).await;
+                Err(status.into())
+            }
         }
     }
 
@@ -269,7 +280,16 @@ impl Pass {
             json!({"metadata": {"annotations": {DESIRED: desired, MAX: most}}, "spec": {"replicas": size}});
         let path = self.path("replicasets", set.meta("name"));
         *set = self.ctx.api.patch(&path, Patch::Merge, &body).await?;
+        if current != size {
+            self.note_scaled(set.meta("name"), current, size).await;
+        }
         Ok(())
+    }
+
+    async fn note_scaled(&self, set: &str, from: i64, to: i64) {
+        let way = if to > from { "up" } else { "down" };
+        let message = format!("Scaled {way} replica set {set} from {from} to {to}");
+        note(&self.ctx, &self.deployment, Tone::Normal, "ScalingReplicaSet", &message).await;
     }
 
     /// Old, empty sets beyond the history limit go.

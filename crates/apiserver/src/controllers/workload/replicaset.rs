@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::super::note::{Tone, note};
 use super::super::{Controller, Ctx, Failed, Next, View};
 use super::pods::{available_in, controller_uid, is_active, is_ready, removal_rank};
 use crate::kinds::workload::selector_matches;
@@ -128,12 +129,23 @@ async fn release(ctx: &Ctx, pod: &Value, uid: &str) -> Result<(), Failed> {
     }
 }
 
+/// Makes or deletes pods, then tells of them: together, as they are one batch for the store.
 async fn scale(ctx: &Ctx, set: &Value, active: &[Value]) -> Result<(), Failed> {
+    let mut told = Vec::new();
+    let scaled = scale_to(ctx, set, active, &mut told).await;
+    join_all(told.iter().map(|(tone, reason, message)| note(ctx, set, *tone, reason, message))).await;
+    scaled
+}
+
+/// What is told of a set: tone, reason, message.
+type Told = Vec<(Tone, &'static str, String)>;
+
+async fn scale_to(ctx: &Ctx, set: &Value, active: &[Value], told: &mut Told) -> Result<(), Failed> {
     let wanted =
         usize::try_from(set.at(&["spec", "replicas"]).and_then(Value::as_i64).unwrap_or(1)).unwrap_or(0);
     if active.len() < wanted {
         for _ in 0..(wanted - active.len()).min(BURST) {
-            create(ctx, set).await?;
+            create(ctx, set, told).await?;
         }
     } else if active.len() > wanted {
         let mut ranked: Vec<&Value> = active.iter().collect();
@@ -141,8 +153,18 @@ async fn scale(ctx: &Ctx, set: &Value, active: &[Value]) -> Result<(), Failed> {
         for pod in ranked.into_iter().take((active.len() - wanted).min(BURST)) {
             let path = format!("{}/{}", pods_path(pod.meta("namespace")), pod.meta("name"));
             match ctx.api.delete(&path, &json!({"preconditions": {"uid": pod.meta("uid")}})).await {
-                Err(status) if !matches!(status.code, 404 | 409) => return Err(status.into()),
-                _ => {}
+                Ok(_) => {
+                    told.push((
+                        Tone::Normal,
+                        "SuccessfulDelete",
+                        format!("Deleted pod: {}", pod.meta("name")),
+                    ));
+                }
+                Err(status) if !matches!(status.code, 404 | 409) => {
+                    told.push((Tone::Warning, "FailedDelete", format!("Error deleting: {}", status.message)));
+                    return Err(status.into());
+                }
+                Err(_) => {}
             }
         }
     }
@@ -153,7 +175,7 @@ fn deletion_cost(pod: &Value) -> i64 {
     pod.text(&["metadata", "annotations", "controller.kubernetes.io/pod-deletion-cost"]).parse().unwrap_or(0)
 }
 
-async fn create(ctx: &Ctx, set: &Value) -> Result<(), Failed> {
+async fn create(ctx: &Ctx, set: &Value, told: &mut Told) -> Result<(), Failed> {
     let template = set.at(&["spec", "template"]).cloned().unwrap_or_default();
     let mut metadata = json!({
         "generateName": format!("{}-", set.meta("name")), "ownerReferences": [reference(set)],
@@ -165,10 +187,14 @@ async fn create(ctx: &Ctx, set: &Value) -> Result<(), Failed> {
     }
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]});
     match ctx.api.create(&pods_path(set.meta("namespace")), &pod).await {
-        Ok(_) => Ok(()),
+        Ok(made) => {
+            told.push((Tone::Normal, "SuccessfulCreate", format!("Created pod: {}", made.meta("name"))));
+            Ok(())
+        }
         Err(status) if status.details.causes.iter().any(|c| c.reason == "NamespaceTerminating") => Ok(()),
         Err(status) => {
             failure(ctx, set, &status.message).await;
+            told.push((Tone::Warning, "FailedCreate", format!("Error creating: {}", status.message)));
             Err(status.into())
         }
     }
