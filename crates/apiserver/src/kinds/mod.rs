@@ -9,6 +9,7 @@ pub mod event;
 pub mod namespace;
 pub mod node;
 pub mod pod;
+mod pod_spec;
 pub mod rbac;
 pub mod review;
 pub mod scale;
@@ -24,6 +25,7 @@ use serde_json::Value;
 pub use effects::{SideEffects, committed, release, side_effects};
 
 use crate::model::gvk::Gvk;
+use crate::model::object::Object;
 use crate::model::resource::Resource;
 use crate::model::status::Cause;
 use crate::model::validate;
@@ -73,13 +75,26 @@ fn hooks(resource: &Resource) -> &'static Hooks {
         "certificates.k8s.io/certificatesigningrequests" => &csr::HOOKS,
         "/nodes" => &node::HOOKS,
         "/serviceaccounts" | "/persistentvolumeclaims" => &RETURNS_DELETED,
-        "apps/deployments" | "apps/replicasets" | "apps/daemonsets" | "apps/statefulsets" => &workload::HOOKS,
+        "apps/deployments" | "apps/replicasets" | "apps/statefulsets" => &workload::HOOKS,
+        "apps/daemonsets" => &workload::DAEMON,
+        "discovery.k8s.io/endpointslices" => &SLICE,
         "batch/jobs" => &workload::JOB,
         "apiextensions.k8s.io/customresourcedefinitions" => &crate::kinds::crd::HOOKS,
         id if id.starts_with("rbac.authorization.k8s.io/") => &rbac::HOOKS,
         _ => &NONE,
     }
 }
+
+/// A slice is another one with other labels too.
+const SLICE: Hooks = Hooks {
+    prepare_update: |new, old| {
+        let labels = ["metadata", "labels"];
+        if new.at(&labels) != old.at(&labels) {
+            new.set_meta("generation", old.generation() + 1);
+        }
+    },
+    ..NONE
+};
 
 const RETURNS_DELETED: Hooks = Hooks { returns_deleted: true, ..NONE };
 

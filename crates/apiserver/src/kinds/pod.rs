@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Hooks, NONE};
+use super::{Hooks, NONE, pod_spec};
 use crate::model::clock;
 use crate::model::object::Object;
 use crate::model::status::Cause;
@@ -69,28 +69,10 @@ fn grace(pod: &Value, asked: Option<i64>) -> i64 {
 }
 
 fn validate(new: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    if containers(new, "containers").is_empty() {
-        causes.push(Cause::required("spec.containers", ""));
-    }
-    let mut names: Vec<&str> = Vec::new();
-    for (field, list) in ["initContainers", "containers"].map(|f| (f, containers(new, f))) {
-        for (i, container) in list.iter().enumerate() {
-            let at = |part: &str| format!("spec.{field}[{i}].{part}");
-            let name = container.text(&["name"]);
-            if name.is_empty() {
-                causes.push(Cause::required(at("name"), ""));
-            } else if !crate::model::names::is_dns_label(name) {
-                causes.push(Cause::invalid(at("name"), &name.into(), crate::model::names::LABEL_RULE));
-            } else if names.contains(&name) {
-                causes.push(Cause::duplicate(at("name"), &name.into()));
-            }
-            if container.text(&["image"]).is_empty() {
-                causes.push(Cause::required(at("image"), ""));
-            }
-            names.push(name);
-        }
-    }
+    // What was accepted once is not judged again while it stays.
+    let changed = old.is_none_or(|old| old.get("spec") != new.get("spec"));
+    let spec = new.get("spec").filter(|_| changed);
+    let mut causes = spec.map_or_else(Vec::new, |spec| pod_spec::validate("spec", spec));
     let policy = new.text(&["spec", "restartPolicy"]);
     if !matches!(policy, "Always" | "OnFailure" | "Never") {
         let supported = ["Always", "OnFailure", "Never"];

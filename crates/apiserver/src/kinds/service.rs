@@ -112,6 +112,13 @@ fn validate(new: &Value, old: Option<&Value>) -> Vec<Cause> {
     {
         causes.push(Cause::invalid("spec.clusterIPs[0]", &address(new).into(), "may not change once set"));
     }
+    let ingress = ["status", "loadBalancer", "ingress"];
+    let reported =
+        !new.items(&ingress).is_empty() && old.is_some_and(|old| old.at(&ingress) != new.at(&ingress));
+    if reported && kind(new) != "LoadBalancer" {
+        let detail = "may only be used when `spec.type` is 'LoadBalancer'";
+        causes.push(Cause::forbidden("status.loadBalancer.ingress", detail));
+    }
     let addresses = new.items(&["spec", "clusterIPs"]);
     if old.is_none() && addresses.first().is_some_and(|first| first.as_str() != Some(address(new))) {
         let value = Value::from(addresses.to_vec());

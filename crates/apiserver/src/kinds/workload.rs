@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Hooks, NONE};
+use super::{Hooks, NONE, pod_spec};
 use crate::model::object::Object;
 use crate::model::status::Cause;
 
@@ -10,7 +10,30 @@ use crate::model::status::Cause;
 pub const HOOKS: Hooks = Hooks { validate, ..NONE };
 
 /// Hooks of Jobs: the selector is made from the Job's own UID.
-pub const JOB: Hooks = Hooks { default: label_job, ..NONE };
+pub const JOB: Hooks = Hooks { prepare_create: label_job, validate: validate_template, ..NONE };
+
+/// Hooks of DaemonSets: an annotation counts the changes of the template.
+pub const DAEMON: Hooks = Hooks {
+    default: |set| {
+        if set.at(&TEMPLATE_GENERATION).is_none() {
+            set.put(&TEMPLATE_GENERATION, "0");
+        }
+    },
+    prepare_create: |set| set.put(&TEMPLATE_GENERATION, template_generation(set).max(1).to_string()),
+    prepare_update: |new, old| {
+        let template = ["spec", "template"];
+        let step = i64::from(new.at(&template) != old.at(&template));
+        new.put(&TEMPLATE_GENERATION, (template_generation(old) + step).to_string());
+    },
+    ..HOOKS
+};
+
+const TEMPLATE_GENERATION: [&str; 3] =
+    ["metadata", "annotations", "deprecated.daemonset.template.generation"];
+
+fn template_generation(set: &Value) -> i64 {
+    set.text(&TEMPLATE_GENERATION).parse().unwrap_or(0)
+}
 
 /// Whether labels satisfy a `metav1.LabelSelector`.
 pub fn selector_matches(selector: &Value, labels: &Value) -> bool {
@@ -33,8 +56,16 @@ pub fn selector_matches(selector: &Value, labels: &Value) -> bool {
         })
 }
 
+/// Objections to the template. What was accepted once is not judged again while it stays.
+fn validate_template(new: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let template = ["spec", "template", "spec"];
+    let changed = old.is_none_or(|old| old.at(&template) != new.at(&template));
+    let spec = new.at(&template).filter(|_| changed);
+    spec.map_or_else(Vec::new, |spec| pod_spec::validate("spec.template.spec", spec))
+}
+
 fn validate(new: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let mut causes = Vec::new();
+    let mut causes = validate_template(new, old);
     let empty = json!({});
     let selector = new.at(&["spec", "selector"]).unwrap_or(&empty);
     let is_empty =

@@ -41,26 +41,19 @@ async fn as33_recorded_sequences_are_served() {
             why.chars().take(160).collect::<String>()
         );
     }
+    let stale: Vec<_> =
+        GAPS.iter().filter(|(case, _)| !known.iter().any(|why| why.starts_with(case))).collect();
+    assert!(stale.is_empty(), "closed, and still listed: {stale:?}");
     eprintln!("{total} cases served, {} differ", failures.len());
     assert!(failures.is_empty(), "{} of {total} differ:\n{}", failures.len(), failures.join("\n"));
 }
 
 /// Where the kinds do not go all the way with upstream yet: beginning of the case, reason.
-const GAPS: [(&str, &str); 15] = [
+const GAPS: [(&str, &str); 5] = [
     ("controllerrevisions, created, then patched by type", "upstream cannot merge into free data"),
-    ("daemonsets, ", "the deprecated template generation annotation"),
-    ("deployments, container without name", "validation of pod templates"),
-    ("deployments, containers by name", "validation of pod templates"),
-    ("deployments, init containers and probes", "validation of pod templates"),
-    ("deployments, strategic volumes retain keys", "validation of pod templates"),
-    ("deployments, volumes", "validation of pod templates"),
-    ("endpointslices, ", "the generation follows labels"),
-    ("jobs, ", "labels and selector belong to the step after ownership"),
+    ("jobs, ", "labels given by the template grow with it"),
     ("persistentvolumeclaims, ", "the protecting finalizer"),
     ("pods, ", "recorded without tokens of service accounts"),
-    ("replicasets, created, then changed", "validation of pod templates"),
-    ("services, status", "validation of a load balancer's status"),
-    ("statefulsets, created, then changed", "validation of pod templates"),
     ("things, null of other types", "null where a custom kind has none"),
 ];
 
@@ -76,6 +69,8 @@ async fn run(world: &World, namespace: &str, set: &Set, case: &Case) -> Result<(
     // A patch that names managers by position needs the order that times give.
     let by_position = case.steps.iter().any(|s| s.body.to_string().contains("/metadata/managedFields/"));
     let mut live = Value::Null;
+    // Labels and selectors of some kinds hold one.
+    let uids = regex::Regex::new("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").expect("an expression");
     for (i, step) in case.steps.iter().enumerate() {
         if by_position {
             tokio::time::sleep(Duration::from_millis(1050)).await;
@@ -85,9 +80,11 @@ async fn run(world: &World, namespace: &str, set: &Set, case: &Case) -> Result<(
             return Ok(());
         }
         let mask = |object: &Value| -> Value {
-            serde_json::from_str(&object.to_string().replace(namespace, "n")).expect("JSON")
+            let text = object.to_string().replace(namespace, "n");
+            serde_json::from_str(&uids.replace_all(&text, "u")).expect("JSON")
         };
-        compare(set, step, &mask(&live), code, &mask(&answer))
+        let recorded = Step { answer: mask(&step.answer), ..step.clone() };
+        compare(set, &recorded, &mask(&live), code, &mask(&answer))
             .map_err(|why| format!("step {i} ({}, {}): {why}", step.verb, step.manager))?;
         if code < 300 {
             live = answer;
@@ -174,8 +171,9 @@ fn compare(set: &Set, step: &Step, live: &Value, code: u16, answer: &Value) -> R
         let moved = answer["metadata"]["generation"] != live["metadata"]["generation"];
         let content = |object: &Value| {
             let mut object = object.clone();
+            let labels = object["metadata"]["labels"].take();
             object.as_object_mut().expect("an object").retain(|k, _| k != "metadata" && k != "status");
-            object
+            (object, (set.kind == "EndpointSlice").then_some(labels))
         };
         if moved && content(answer) == content(live) {
             found.push("the generation rose without a change".to_owned());
