@@ -46,7 +46,7 @@ fn service_account(call: &Call<'_>, pod: &mut Value) -> Result<(), ApiStatus> {
     let Some(account) = get(call, ResourceId::new("", "serviceaccounts"), namespace, &name) else {
         let why =
             format!("error looking up service account {namespace}/{name}: serviceaccount {name:?} not found");
-        return Err(ApiStatus::forbidden(call.subject(pod.name_or_base()), &why));
+        return Err(ApiStatus::forbidden(call.subject(pod.base_or_name()), &why));
     };
     let asks = |o: &Value| o.get("automountServiceAccountToken").and_then(Value::as_bool);
     let mount = pod.at(&["spec"]).and_then(asks).or_else(|| asks(&account)).unwrap_or(true);
@@ -103,7 +103,7 @@ fn priority(call: &Call<'_>, pod: &mut Value) -> Result<(), ApiStatus> {
         let found = get(call, classes, "", &name);
         if found.is_none() {
             let why = format!("no PriorityClass with name {name} was found");
-            return Err(ApiStatus::forbidden(call.subject(pod.name_or_base()), &why));
+            return Err(ApiStatus::forbidden(call.subject(pod.base_or_name()), &why));
         }
         found
     };

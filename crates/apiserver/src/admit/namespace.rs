@@ -33,7 +33,7 @@ pub fn lifecycle(call: &Call<'_>, object: &Value) -> Result<(), ApiStatus> {
     let refuse = |reason: &'static str, why: String| {
         let cause =
             Cause::new(reason, "metadata.namespace", format!("namespace {name} is {}", reason_text(reason)));
-        Err(ApiStatus::forbidden(call.subject(object.name_or_base()), &why).with_cause(cause))
+        Err(ApiStatus::forbidden(call.subject(object.base_or_name()), &why).with_cause(cause))
     };
     if is_terminating(&namespace) {
         let why = format!("unable to create new content in namespace {name} because it is being terminated");

@@ -56,7 +56,7 @@ pub fn validate(
     if call.who.is_system() {
         return Ok(());
     }
-    let name = new.or(old).map_or("", Object::name_or_base);
+    let name = new.or(old).map_or("", |object| object.meta("name"));
     let refuse = |what: &str| {
         Err(ApiStatus::forbidden(call.subject(name), &format!("{what} is written by the platform alone")))
     };

@@ -10,11 +10,11 @@ pub trait Object {
     fn at(&self, path: &[&str]) -> Option<&Value>;
     /// A member of `metadata` as text.
     fn meta(&self, field: &str) -> &str;
-    /// The name, or what one will be made of.
-    fn name_or_base(&self) -> &str {
-        match self.meta("name") {
-            "" => self.meta("generateName"),
-            name => name,
+    /// What a generated name is made of, else the name: what a client knows of an object that is not there yet.
+    fn base_or_name(&self) -> &str {
+        match self.meta("generateName") {
+            "" => self.meta("name"),
+            base => base,
         }
     }
     /// `metadata.generation`, 0 when absent.

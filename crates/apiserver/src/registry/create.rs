@@ -151,13 +151,15 @@ pub async fn create(
     if !rv.is_empty() && rv != "0" && !applied {
         return Err(ApiStatus::bad_request("resourceVersion should not be set on objects to be created"));
     }
-    prepare(call, &mut object, options, applied).await?;
     let base = Some(object.meta("generateName").to_owned())
         .filter(|b| object.meta("name").is_empty() && !b.is_empty());
     for _ in 0..TRIES {
+        // Begun anew each time: what the server fills in may hold the name.
+        let mut object = object.clone();
         if let Some(base) = &base {
             object.set_meta("name", names::generated(base));
         }
+        prepare(call, &mut object, options, applied).await?;
         validate(call, &object, None)?;
         admit::validate(call, admit::Operation::Create, Some(&object), None).await?;
         let key = call.key(object.meta("namespace"), object.meta("name"));

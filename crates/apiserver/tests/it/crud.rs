@@ -177,3 +177,18 @@ async fn a_pod_is_bound_and_deleted_with_grace() {
     w.api.delete(&format!("{pods}/p"), &json!({"gracePeriodSeconds": 0})).await.unwrap();
     assert_eq!(w.get(&format!("{pods}/p")).await.unwrap_err().code, 404);
 }
+
+/// U1: a generated name is there before the server fills in what holds it.
+#[tokio::test]
+async fn a_generated_name_is_in_what_is_made_of_it() {
+    let w = World::new().await;
+    let made = w.post("/api/v1/namespaces", json!({"metadata": {"generateName": "team-"}})).await.unwrap();
+    let name = made["metadata"]["name"].as_str().unwrap();
+    assert!(name.len() == 10 && name.starts_with("team-"), "{name}");
+    assert_eq!(made["metadata"]["labels"]["kubernetes.io/metadata.name"], name);
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}});
+    let job = json!({"metadata": {"generateName": "run-"}, "spec": {"template": template}});
+    let made = w.post("/apis/batch/v1/namespaces/default/jobs", job).await.unwrap();
+    let labels = &made["spec"]["template"]["metadata"]["labels"];
+    assert_eq!(labels["batch.kubernetes.io/job-name"], made["metadata"]["name"]);
+}
