@@ -162,17 +162,25 @@ async fn as31_fifty_watchers_see_one_order() {
             }
         }
         let mut events = w.watch(&format!("{}&resourceVersion={from}", wanted.path())).await;
-        running.push(tokio::spawn(async move {
+        let (enough, mut known) = tokio::sync::watch::channel(usize::MAX);
+        let task = tokio::spawn(async move {
             let mut seen = Vec::new();
-            while let Ok(event) = tokio::time::timeout(Duration::from_secs(1), events.next()).await {
-                seen.push(brief(&event.unwrap()));
+            while seen.len() < *known.borrow_and_update() {
+                tokio::select! {
+                    event = events.next() => seen.push(brief(&event.unwrap())),
+                    changed = known.changed() => changed.unwrap(),
+                }
             }
+            let more = tokio::time::timeout(Duration::from_millis(100), events.next()).await;
+            assert!(more.is_err(), "{more:?}");
             seen
-        }));
+        });
+        running.push((enough, task));
     }
-    for (wanted, seen) in wanted.iter().zip(running) {
+    for (wanted, (enough, seen)) in wanted.iter().zip(running) {
         let told = writer.told(wanted);
         assert!(told.len() > 10, "{}", wanted.query);
+        enough.send_replace(told.len());
         assert_eq!(seen.await.unwrap(), told, "{}", wanted.path());
     }
 }
