@@ -24,6 +24,9 @@ use super::sources::Sources;
 /// Between tries to watch a kind that is not served or a hub that does not answer.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Most deletions that are remembered per kind: answers are late by moments only.
+const REMEMBERED: usize = 4096;
+
 /// Kinds of the hub that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names are the documentation")]
@@ -131,6 +134,9 @@ impl Shelf {
     fn take(&mut self, object: &Value) {
         let key = key_of(object);
         self.objects.remove(&key);
+        if self.gone.len() >= REMEMBERED {
+            self.gone.clear();
+        }
         self.gone.insert(key, version_of(object));
     }
 

@@ -149,11 +149,17 @@ impl World {
         self.bindings.iter().map(|b| &**b).filter(move |b| text(b, &["spec", "placement", "uid"]) == uid)
     }
 
-    /// Whether `delivery.whenRemoved` of a Placement, there or gone, leaves what it no longer has on its members.
-    pub fn keeps_removed(&self, uid: &str) -> bool {
+    /// Whether what a draining binding delivered stays on its member: by `delivery.whenMemberLeaves` if it is the member
+    /// that goes, else by `delivery.whenRemoved`; of a Placement that is there or gone.
+    pub fn keeps_delivered(&self, binding: &Value) -> bool {
+        let uid = text(binding, &["spec", "placement", "uid"]);
         let living = self.placements.iter().find(|p| p.uid == uid).map(Placed::spec);
         let spec = self.accepted.get(uid).or(living);
-        spec.is_some_and(|s| text(s, &["delivery", "whenRemoved"]) == "Orphan")
+        let says = |field: &str| spec.map_or("", |s| text(s, &["delivery", field]));
+        match text(binding, &["spec", "cause"]) {
+            "MemberLeft" => says("whenMemberLeaves") != "Delete",
+            _ => says("whenRemoved") == "Orphan",
+        }
     }
 
     /// The bindings as the engine holds them.

@@ -227,7 +227,7 @@ impl Executor {
         }
         let name = text(binding, &["spec", "member", "name"]);
         if world.profiles.iter().any(|p| text(p, &["metadata", "name"]) == name) {
-            let orphan = world.keeps_removed(text(binding, &["spec", "placement", "uid"]));
+            let orphan = world.keeps_delivered(binding);
             let left = match self.clients.of(site, world, binding).await {
                 Ok(member) if orphan => removal::orphan(&member, binding).await,
                 Ok(member) => removal::remove(&member, binding).await,

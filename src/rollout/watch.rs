@@ -170,6 +170,21 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// A watch on a member broke: whether it can be reached is found out by a look.
+    fn broke(&self, member: &str) {
+        let state = self.state.lock();
+        let of_this = |(place, _): &(&Place, &(String, String))| place.member == member;
+        let all = state.seen.iter().filter(of_this);
+        let bindings: BTreeMap<String, Place> =
+            all.map(|(place, (_, binding))| (binding.clone(), place.clone())).collect();
+        drop(state);
+        for (binding, place) in bindings {
+            self.tell(&binding, place, String::new());
+        }
+    }
+}
+
 async fn follow(api: Api<PartialObjectMeta<DynamicObject>>, member: String, kind: Kind, shared: Arc<Shared>) {
     let place = |object: &PartialObjectMeta<DynamicObject>| Place {
         member: member.clone(),
@@ -180,7 +195,9 @@ async fn follow(api: Api<PartialObjectMeta<DynamicObject>>, member: String, kind
     let config = watcher::Config::default().labels(&format!("{}=true", labels::PLACED));
     let mut events = watcher::watcher(api, config).boxed();
     let mut listed = BTreeSet::new();
+    let mut is_broken = false;
     while let Some(event) = events.next().await {
+        let was_broken = std::mem::replace(&mut is_broken, event.is_err());
         match event {
             Ok(Event::Init) => listed.clear(),
             Ok(Event::InitApply(object)) => {
@@ -197,6 +214,9 @@ async fn follow(api: Api<PartialObjectMeta<DynamicObject>>, member: String, kind
                 shared.gone(place(&object), object.resource_version().unwrap_or_default());
             }
             Err(error) => {
+                if !was_broken {
+                    shared.broke(&member);
+                }
                 tracing::debug!(member, error = %error, "a watch on a member broke; it is opened again");
                 tokio::time::sleep(AGAIN).await;
             }
@@ -241,6 +261,12 @@ mod tests {
         assert_eq!(told(), ["b"]);
         watches.saw("b", vec![(place("x"), "12".into())]);
         assert_eq!(told(), ["b"], "a pass that had read it before it went settles nothing");
+        watches.saw("b", vec![(place("x"), "15".into())]);
+        assert!(told().is_empty());
+        shared.broke("another");
+        assert!(told().is_empty());
+        shared.broke("m");
+        assert_eq!(told(), ["b"], "a member that may be out of reach is looked at");
         watches.saw("b", vec![(place("x"), "15".into())]);
         assert!(told().is_empty());
         shared.there(place("x"), &object("x", "16", "thief"));

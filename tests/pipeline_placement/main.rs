@@ -13,6 +13,7 @@ mod bad_specs;
 mod decisions;
 mod drift;
 mod fleet;
+mod leaving;
 mod sources;
 mod take_over;
 mod watching;

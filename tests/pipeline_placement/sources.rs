@@ -117,7 +117,7 @@ async fn copies_follow(mut f: Fleet, source: Source) {
     let by_name = json!({"group": "apps", "kind": "Deployment", "name": "web"});
     let by_label = json!({"group": "", "kind": "ConfigMap", "labelSelector": {"matchLabels": web}});
     let mut spec = json!({"workload": source.workload, "select": {"names": ["skerry.team-a.m0"]}});
-    spec["workload"]["select"] = json!([by_kind, by_name, by_label]);
+    spec["workload"]["select"] = json!([by_name, by_kind, by_label]);
     spec["workload"]["needs"] = json!({"mode": "None"});
     f.place(spec).await;
     f.settle().await;

@@ -46,6 +46,9 @@ async fn placement_70_drift_is_mended_by_watches_and_an_idle_fleet_is_silent() {
         f.place(all_maps(json!({}))).await;
         soon("delivery", async || f.condition("Ready").await.0 == "True").await;
         tokio::time::sleep(Duration::from_millis(1500)).await;
+        let mut bound = hub.sent(&http::Method::PATCH);
+        bound.retain(|path| path.contains("/clusterbindings/") && !path.ends_with("/status"));
+        assert_eq!(bound.len(), 2, "each member is bound once: {bound:?}");
         hub.forget();
         (0..2).for_each(|i| f.wire(i).forget());
         tokio::time::sleep(Duration::from_secs(3)).await;
@@ -96,10 +99,11 @@ async fn placement_59_sources_and_decisions_are_watched() {
             post(client, definitions, loose_kind()).await;
             until(client, "/apis/example.com/v1/looses").await;
         }
-        soon("the live namespace is refused", async || {
+        let took = soon("the live namespace is refused", async || {
             f.condition("Accepted").await.1 == "SourceNotTemplate" || f.condition("Accepted").await.0 == "True"
         })
         .await;
+        assert!(took < Duration::from_secs(2), "a new kind is told of: {took:?}");
         let loose = json!({"apiVersion": "example.com/v1", "kind": "Loose", "metadata": {"name": "l"}, "spec": {"a": 1}});
         post(&f.hub, "/apis/example.com/v1/namespaces/team-a/looses", loose).await;
         soon("refused", async || f.condition("Accepted").await.1 == "SourceNotTemplate").await;

@@ -79,9 +79,27 @@ async fn placement_72_a_smaller_revision_removes_backwards() {
 #[tokio::test(flavor = "multi_thread")]
 async fn placement_72_a_kind_before_its_objects() {
     let mut f = Fleet::new(1).await;
+    // Another definition has the name of the kind: the one that is delivered is not established before that is gone.
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let mut other = loose_kind();
+    other["metadata"]["name"] = "others.example.com".into();
+    let names = json!({"kind": "Loose", "plural": "others", "singular": "other", "listKind": "LooseList"});
+    other["spec"]["names"] = names;
+    let other = post(f.member(0), definitions, other).await;
+    until(f.member(0), "/apis/example.com/v1/others").await;
     let object =
         json!({"apiVersion": "example.com/v1", "kind": "Loose", "metadata": {"name": "l"}, "spec": {"a": 1}});
     f.place_cluster(json!([object, loose_kind()])).await;
+    f.settle().await;
+    let mut sent = f.wire(0).sent(&Method::PATCH);
+    sent.retain(|path| path.starts_with("/apis/example.com"));
+    assert_eq!(sent, Vec::<String>::new(), "the kind is not established");
+    let bindings = "/apis/skerry.dev/v1alpha1/namespaces/skerry-inventory/clusterbindings";
+    let waiting = raw::list(&f.hub, bindings).await.expect("list").remove(0);
+    assert_eq!(items(&waiting, &["status", "failing"]), &[] as &[Value], "waiting is no failure");
+    assert_eq!(text(&waiting, &["status", "phase"]), "Delivering");
+    let path = format!("{definitions}/others.example.com");
+    raw::delete(f.member(0), &path, text(&other, &["metadata", "uid"])).await.expect("deleted");
     let path = "/apis/example.com/v1/namespaces/team-a/looses/l";
     let mut now = Instant::now();
     for _ in 0..60 {
