@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::compare::Diff;
 use super::retry::{self, Retry};
 use super::status::Delivered;
-use crate::placement::Resolved;
+use crate::placement::{Placed, Resolved};
 
 /// Memory of one binding.
 #[derive(Default)]
@@ -34,6 +34,17 @@ pub struct Purpose {
     pub revision: String,
     /// `spec.delivery`.
     pub delivery: Value,
+}
+
+impl Purpose {
+    /// Of a binding of a Placement that carries this.
+    pub fn of(placement: &Placed, resolved: &Resolved, binding: &Value) -> Self {
+        Self {
+            generation: binding["metadata"]["generation"].as_i64(),
+            revision: resolved.revision.clone(),
+            delivery: placement.spec()["delivery"].clone(),
+        }
+    }
 }
 
 /// A look at the member.

@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::StreamExt as _;
 use serde_json::{Value, json};
 use skerry_api::labels;
 use skerry_telemetry::Shutdown;
@@ -31,6 +32,7 @@ use skerry_telemetry::Shutdown;
 use crate::context::Context;
 use crate::placement::raw::{self, items, text};
 use crate::placement::{CycleError, Live, Placed, Resolved, Site, World, in_force};
+use clients::Member;
 use memory::{Kept, Purpose};
 use push::Job;
 use suspend::Suspended;
@@ -44,6 +46,16 @@ const BATCH: Duration = Duration::from_millis(50);
 const AGAIN: Duration = Duration::from_secs(2);
 /// A pass without anything due.
 const PERIOD: Duration = Duration::from_secs(600);
+/// Between passes, whatever is due.
+const AT_LEAST: Duration = Duration::from_millis(200);
+/// Members that are looked at at once.
+const AT_ONCE: usize = 16;
+/// A member that does not answer for so long is out of reach.
+const PROBE: Duration = Duration::from_secs(5);
+/// Limit of one look at a member, and of one removal.
+const LIMIT: Duration = Duration::from_secs(120);
+/// So long a member that gave no answer is not asked for another binding.
+const SILENT: Duration = Duration::from_secs(10);
 /// While a copy waits for its replacement.
 const DRAINING: Duration = Duration::from_secs(30);
 
@@ -53,6 +65,10 @@ pub struct Executor {
     clients: clients::Clients,
     kept: BTreeMap<String, Kept>,
     watches: Watches,
+    /// Members that gave no answer, and until when nobody asks them again.
+    silent: BTreeMap<String, Instant>,
+    /// When the next pass is due, as far as this one knows.
+    next: Option<Instant>,
 }
 
 /// A pass did not get through.
@@ -99,6 +115,8 @@ impl Executor {
     /// One pass over all bindings; says when the next is due. `now` is what waits are measured by. Where the hub is
     /// watched, a member is only looked at if something was told of it, asked for anew, or is due.
     pub async fn pass(&mut self, site: &Site<'_>, now: Instant) -> Result<Instant, PassError> {
+        self.next = None;
+        self.silent.retain(|_, until| now < *until);
         let world = World::read(site).await?;
         let fleet = suspend::fleet_if_asked(site, &world).await?;
         let uids: BTreeSet<&str> = world.bindings.iter().map(|b| uid_of(b)).collect();
@@ -130,8 +148,8 @@ impl Executor {
             }
         }
         let waits = world.bindings.iter().any(|b| is_leaving(b));
-        let period = now + if waits { DRAINING } else { PERIOD };
-        Ok(self.kept.values().filter_map(Kept::due).fold(period, Instant::min))
+        self.due(Some(now + if waits { DRAINING } else { PERIOD }));
+        Ok(self.next.take().unwrap_or(now + PERIOD).max(now + AT_LEAST))
     }
 
     async fn deliver(
@@ -146,7 +164,8 @@ impl Executor {
         let mut all: Vec<&Value> = world.bindings_of(&placement.uid).collect();
         all.sort_by_key(|b| text(b, &["metadata", "name"]).to_owned());
         let may = work::moves(placement, resolved, &all, suspended);
-        let mut delivered = Vec::new();
+        let mut wanted: Vec<(&Value, Option<Delivered>)> = Vec::new();
+        let mut looks = Vec::new();
         for binding in all {
             let name = text(binding, &["metadata", "name"]).to_owned();
             if is_leaving(binding) {
@@ -161,54 +180,91 @@ impl Executor {
             let is_current = text(binding, &["status", "revision"]) == resolved.revision;
             let goes = is_current || may.update.contains(&name) || may.add.contains(&name);
             let outcome = if suspended.has(binding) {
-                Delivered::suspended(binding)
+                Some(Delivered::suspended(binding))
             } else if goes {
-                self.look(site, world, placement, resolved, binding, now).await
+                let purpose = Purpose::of(placement, resolved, binding);
+                match self.ready(site, world, binding, &purpose, now).await {
+                    Ok(member) => {
+                        let kept = self.kept.remove(uid_of(binding)).unwrap_or_default();
+                        looks.push(look(
+                            wanted.len(),
+                            member,
+                            kept,
+                            purpose,
+                            (placement, resolved, binding, now),
+                        ));
+                        None
+                    }
+                    Err(outcome) => Some(outcome),
+                }
             } else {
-                Delivered::waiting(binding)
+                Some(Delivered::waiting(binding))
             };
+            wanted.push((binding, outcome));
+        }
+        let mut looks = futures::stream::iter(looks).buffer_unordered(AT_ONCE);
+        while let Some((at, member, kept, outcome)) = looks.next().await {
+            let (binding, wanted) = &mut wanted[at];
+            let uid = uid_of(binding).to_owned();
+            if site.live.is_some() {
+                self.watches.after(&member, &uid, &outcome.seen);
+            }
+            if outcome.unreachable.is_some() {
+                self.silent.insert(member.id, now + SILENT);
+            }
+            self.due(kept.due());
+            self.kept.insert(uid, kept);
+            *wanted = Some(outcome);
+        }
+        let mut delivered = Vec::new();
+        for (binding, outcome) in wanted {
+            let outcome = outcome.unwrap_or_default();
             status::binding(site, binding, &outcome, &resolved.revision).await?;
             delivered.push(outcome);
         }
         status::placement(site, placement, resolved, &delivered).await
     }
 
-    /// Brings a member to what a binding wants, or says what the last look found while that holds.
-    async fn look(
+    /// The member, if it has to be looked at; else what the last look found, or why there can be none.
+    async fn ready(
         &mut self,
         site: &Site<'_>,
         world: &World,
-        placement: &Placed,
-        resolved: &Arc<Resolved>,
         binding: &Value,
+        purpose: &Purpose,
         now: Instant,
-    ) -> Delivered {
-        let uid = uid_of(binding).to_owned();
-        let purpose = Purpose {
-            generation: binding["metadata"]["generation"].as_i64(),
-            revision: resolved.revision.clone(),
-            delivery: placement.spec()["delivery"].clone(),
-        };
-        let kept = self.kept.entry(uid.clone()).or_default();
+    ) -> Result<Member, Delivered> {
+        let uid = uid_of(binding);
+        let kept = self.kept.entry(uid.to_owned()).or_default();
         if site.live.is_some()
-            && !self.watches.told(&uid)
-            && let Some(outcome) = kept.outcome(&purpose, now)
+            && !self.watches.told(uid)
+            && let Some(outcome) = kept.outcome(purpose, now).cloned()
         {
-            return outcome.clone();
+            let due = kept.due();
+            self.due(due);
+            return Err(outcome);
         }
-        let outcome = match self.clients.of(site, world, binding).await {
-            Ok(member) => {
-                let job = Job { member: &member, placement, resolved, binding, now };
-                let outcome = push::deliver(&job, kept).await;
-                if site.live.is_some() {
-                    self.watches.after(&member, &uid, &outcome.seen);
-                }
-                outcome
-            }
-            Err(why) => Delivered::unreachable(&why),
+        let refused = match self.clients.of(site, world, binding).await {
+            Ok(member) if self.is_silent(&member.id, now) => "it gave no answer a moment ago".to_owned(),
+            Ok(member) => return Ok(member),
+            Err(why) => why,
         };
-        kept.looked(purpose, &outcome, now, &uid);
-        outcome
+        let outcome = Delivered::unreachable(&refused);
+        let kept = self.kept.entry(uid.to_owned()).or_default();
+        kept.looked(purpose.clone(), &outcome, now, uid);
+        let due = kept.due();
+        self.watches.settle(uid);
+        self.due(due);
+        Err(outcome)
+    }
+
+    fn is_silent(&self, member: &str, now: Instant) -> bool {
+        self.silent.get(member).is_some_and(|until| now < *until)
+    }
+
+    /// A pass is due by then.
+    fn due(&mut self, at: Option<Instant>) {
+        self.next = [self.next, at].into_iter().flatten().min();
     }
 
     /// Takes a draining binding's objects off its member, then lets the binding go.
@@ -223,24 +279,54 @@ impl Executor {
         let is_begun = work::is_removing(binding);
         let rests = self.kept.get(uid).is_some_and(|kept| is_begun && kept.rests(now));
         if site.live.is_some() && rests && !self.watches.told(uid) {
+            self.due(self.kept.get(uid).and_then(Kept::due));
             return Ok(());
         }
         let name = text(binding, &["spec", "member", "name"]);
         if world.profiles.iter().any(|p| text(p, &["metadata", "name"]) == name) {
             let orphan = world.keeps_delivered(binding);
             let left = match self.clients.of(site, world, binding).await {
-                Ok(member) if orphan => removal::orphan(&member, binding).await,
-                Ok(member) => removal::remove(&member, binding).await,
+                Ok(member) => within_limit(&member, removal::take_away(&member, binding, orphan)).await,
                 Err(why) => Err(why),
             };
-            if let Err(stuck) = left {
+            if let Err(stuck) = left.and_then(|outcome| outcome) {
                 self.watches.settle(uid);
-                self.kept.entry(uid.to_owned()).or_default().stuck(now);
+                let kept = self.kept.entry(uid.to_owned()).or_default();
+                kept.stuck(now);
+                let due = kept.due();
+                self.due(due);
                 return status::stuck(site, binding, &stuck).await;
             }
         }
         release(site, binding).await
     }
+}
+
+/// A look at one member: delivers there, and keeps what it came to.
+async fn look(
+    at: usize,
+    member: Member,
+    mut kept: Kept,
+    purpose: Purpose,
+    (placement, resolved, binding, now): (&Placed, &Arc<Resolved>, &Value, Instant),
+) -> (usize, Member, Kept, Delivered) {
+    let job = Job { member: &member, placement, resolved, binding, now };
+    let outcome = within_limit(&member, push::deliver(&job, &mut kept)).await;
+    let outcome = outcome.unwrap_or_else(|why| Delivered::unreachable(&why));
+    kept.looked(purpose, &outcome, now, uid_of(binding));
+    (at, member, kept, outcome)
+}
+
+/// Does something on a member that answers, as long as it may take.
+async fn within_limit<T>(member: &Member, work: impl Future<Output = T>) -> Result<T, String> {
+    let probe = tokio::time::timeout(PROBE, raw::get(&member.client, "/version"));
+    match probe.await {
+        Err(_) => return Err(format!("no answer within {} s", PROBE.as_secs())),
+        // A refusal is an answer too.
+        Ok(Ok(_) | Err(kube::Error::Api(_))) => {}
+        Ok(Err(error)) => return Err(skerry_kit::error::sentence(&error)),
+    }
+    tokio::time::timeout(LIMIT, work).await.map_err(|_| format!("not done within {} s", LIMIT.as_secs()))
 }
 
 fn uid_of(binding: &Value) -> &str {

@@ -85,8 +85,12 @@ async fn take_off(member: &Member, objects: &[(Served, Value)]) -> Result<Option
     Ok(None)
 }
 
-/// Leaves everything of a binding on its member, without our marks.
-pub async fn orphan(member: &Member, binding: &Value) -> Result<(), String> {
+/// Takes everything of a binding off its member, or leaves it there without our marks.
+pub async fn take_away(member: &Member, binding: &Value, keep: bool) -> Result<(), String> {
+    if keep { orphan(member, binding).await } else { remove(member, binding).await }
+}
+
+async fn orphan(member: &Member, binding: &Value) -> Result<(), String> {
     let sentence = |e: kube::Error| skerry_kit::error::sentence(&e);
     for (served, object) in delivered(member, binding).await.map_err(sentence)? {
         let_be(member, &served, &object).await.map_err(sentence)?;
@@ -94,8 +98,8 @@ pub async fn orphan(member: &Member, binding: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Takes everything of a binding off its member; an error names what is still there.
-pub async fn remove(member: &Member, binding: &Value) -> Result<(), String> {
+/// An error names what is still there.
+async fn remove(member: &Member, binding: &Value) -> Result<(), String> {
     let sentence = |e: kube::Error| skerry_kit::error::sentence(&e);
     let objects = delivered(member, binding).await.map_err(sentence)?;
     if let Some(left) = take_off(member, &objects).await.map_err(sentence)? {

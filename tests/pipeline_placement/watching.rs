@@ -13,7 +13,7 @@ use crate::wire::Wire;
 /// What is to come about, as one sees it from outside.
 async fn soon(what: &str, mut holds: impl AsyncFnMut() -> bool) -> Duration {
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(10) {
+    while start.elapsed() < Duration::from_secs(40) {
         if holds().await {
             return start.elapsed();
         }
@@ -116,6 +116,36 @@ async fn placement_59_sources_and_decisions_are_watched() {
         let decision = "/apis/multicluster.x-k8s.io/v1alpha1/namespaces/team-a/placementdecisions/shop-0";
         merge(&f.hub, decision, json!({"decisions": []})).await;
         soon("the decision", async || f.decisions().await[0]["decisions"][0].is_object()).await;
+    })
+    .await;
+    f.end().await;
+}
+
+/// Placement T6: a member that does not answer delays no other, is called out of reach, and gets its copy when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn placement_95_a_silent_member_delays_nobody() {
+    let f = Fleet::new(3).await;
+    f.wire(1).falls_silent(true);
+    run(&f, &Wire::default(), async {
+        f.config("a", json!({"k": "1"})).await;
+        // The silent one alone uses up the budget at its default.
+        let mut spec = all_maps(json!({}));
+        spec["rollout"] = json!({"maxUnavailable": "100%"});
+        f.place(spec).await;
+        for i in [0, 2] {
+            soon("a copy beside the silent one", async || f.on(i, "a").await.is_some()).await;
+        }
+        let reason = async || f.condition("Applied").await.1;
+        soon("the word for it", async || reason().await == "Unreachable").await;
+        merge(&f.hub, &format!("{CORE}/configmaps/a"), json!({"data": {"k": "2"}})).await;
+        let value = async |i| f.on(i, "a").await.map(|o| text(&o, &["data", "k"]).to_owned());
+        soon("a new revision on the others", async || {
+            value(0).await.as_deref() == Some("2") && value(2).await.as_deref() == Some("2")
+        })
+        .await;
+        f.wire(1).falls_silent(false);
+        soon("its own copy", async || value(1).await.as_deref() == Some("2")).await;
+        soon("all well", async || f.condition("Ready").await.0 == "True").await;
     })
     .await;
     f.end().await;

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 pub struct Wire {
     record: Arc<Mutex<Vec<(Method, String)>>>,
     broken: Arc<AtomicBool>,
+    silent: Arc<AtomicBool>,
 }
 
 impl Wire {
@@ -24,6 +25,9 @@ impl Wire {
             async move {
                 let (method, uri) = (request.method().clone(), request.uri().to_string());
                 wire.record.lock().push((method.clone(), uri));
+                while wire.silent.load(Ordering::SeqCst) {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
                 if method == Method::PATCH && wire.broken.load(Ordering::SeqCst) {
                     return Ok(refusal());
                 }
@@ -36,6 +40,11 @@ impl Wire {
     /// From now on writes answer 503, or go through again.
     pub fn breaks(&self, broken: bool) {
         self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    /// From now on nothing is answered, or everything again.
+    pub fn falls_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::SeqCst);
     }
 
     /// Requests of a method since the last call of [`Wire::forget`], without their options.
