@@ -176,19 +176,19 @@ fn entry_of<'f>(fields: Option<&'f Value>, keys: &[String], item: &Value) -> Opt
         .map(|(_, inner)| inner)
 }
 
-/// Objects that hold keys of several owners: they are looked into also where nothing of them is wanted.
-const OPEN: [&str; 3] = ["/metadata", "/metadata/labels", "/metadata/annotations"];
-
 /// Walks what one manager set and notes what `wanted` has nothing of.
 fn beyond(live: &Value, wanted: &Value, fields: &Value, at: &str, out: &mut Vec<Diff>) {
     let Some(map) = fields.as_object() else { return };
     for (entry, inner) in map {
         let Some((key, have, want)) = step(live, wanted, entry) else { continue };
         let path = below(at, &key);
-        match want.filter(|want| !want.is_null()) {
-            Some(want) => beyond(have, want, inner, &path, out),
-            None if OPEN.contains(&path.as_str()) => beyond(have, &Value::Null, inner, &path, out),
-            None => out.push(Diff { pointer: path, hub: Value::Null, member: have.clone(), coarse: false }),
+        match want {
+            Some(want) if !want.is_null() => beyond(have, want, inner, &path, out),
+            // Only what is in it was set, not the thing itself: the rest may be the server's.
+            _ if inner.as_object().is_some_and(|m| !m.is_empty() && !m.contains_key(".")) => {
+                beyond(have, &Value::Null, inner, &path, out);
+            }
+            _ => out.push(Diff { pointer: path, hub: Value::Null, member: have.clone(), coarse: false }),
         }
     }
 }
@@ -266,20 +266,18 @@ mod tests {
             "f:data": {"f:k": {}, "f:extra": {}},
             "f:list": {"k:{\"name\":\"new\"}": {".": {}, "f:name": {}}, "k:{\"name\":\"old\"}": {"f:more": {}}},
         });
-        let ours =
-            json!({"f:data": {"f:k": {}}, "f:list": {"k:{\"name\":\"old\"}": {".": {}, "f:name": {}}}});
         let mut status = by("controller", "Update", json!({"f:metadata": {"f:annotations": {"f:seen": {}}}}));
         status["subresource"] = "status".into();
         let live = json!({
             "metadata": {"labels": {"team": "a", "pod.kubernetes.io/x": "1"}, "finalizers": ["a/b"],
                          "annotations": {"seen": "1"},
-                         "managedFields": [by("kubectl-edit", "Update", others), by(MANAGER, "Apply", ours), status]},
+                         "managedFields": [by("kubectl-edit", "Update", others), status]},
             "data": {"k": "v", "extra": "e", "defaulted": "d"},
             "list": [{"name": "old", "more": 1}, {"name": "new"}],
         });
         let wanted = json!({"data": {"k": "v"}, "list": [{"name": "old"}]});
         let found = foreign(&live, &wanted);
         assert_eq!(pointers(&found), ["/data/extra", "/list/0/more", "/list/1", "/metadata/labels/team"]);
-        assert_eq!(managed(&live, &wanted), []);
+        assert_eq!(managed(&live, &json!({"data": {"k": "v"}})), []);
     }
 }
