@@ -1,4 +1,4 @@
-//! `skerry up` as people start it: TN-8, TN-10, TN-11, TN-15, TN-22, TN-72, TN-73 (first half), I3, with the binary itself over real
+//! `skerry up` as people start it: TN-8, TN-10, TN-11, TN-15, TN-22, TN-72, TN-73 (first half), I3, I8, I14, with the binary itself over real
 //! sockets. One process serves all cases, since each start costs more than a case.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests: a step that fails ends the test where it stands")]
@@ -31,6 +31,7 @@ fn spawn(folder: &Path, listen: &str, metrics: &str) -> Child {
     let process = command(folder)
         .args(["up", "--listen", listen, "--metrics", metrics, "--data-dir"])
         .arg(folder.join("data"))
+        .args(["--log-level", "debug"])
         .arg("--ready-file")
         .arg(folder.join("ready"))
         .stdout(Stdio::null())
@@ -146,6 +147,7 @@ async fn a_tenant_from_the_first_start_to_its_end() {
     repaired(&hub).await;
     steady(&up, &hub).await;
     restarted(&mut up).await;
+    kept_secret(&up, &hub).await;
     deleted(&up).await;
 }
 
@@ -379,4 +381,64 @@ async fn deleted(up: &Up) {
     assert!(!old.contains(id));
     up.ok(&["delete", "dev", "-n", "team-a", "--yes", "-q"]);
     up.ok(&["delete", "dev", "-n", "team-b", "--yes", "-q"]);
+}
+
+/// Tokens and private keys of the Secrets on the hub, in the forms in which they could be seen.
+async fn credentials(hub: &Client) -> Vec<String> {
+    let secrets = Api::<Secret>::all(hub.clone()).list(&ListParams::default()).await.unwrap();
+    let mut found = Vec::new();
+    for (key, value) in secrets.items.into_iter().flat_map(|s| s.data.unwrap_or_default()) {
+        let text = String::from_utf8(value.0).unwrap();
+        match key.as_str() {
+            "token" => found.push(text),
+            "client.key" => found.push(data_encoding::BASE64.encode(text.as_bytes())),
+            "kubeconfig" | "value" | "config" => {
+                let file: Value = serde_yaml_ng::from_str(&text).unwrap();
+                let user = &file["users"][0]["user"];
+                found.extend(
+                    ["token", "client-key-data"].iter().filter_map(|k| Some(user[*k].as_str()?.to_owned())),
+                );
+            }
+            _ => {}
+        }
+    }
+    found.retain(|secret| !secret.is_empty());
+    found
+}
+
+/// I14, Z1: no credential stands in a profile, Report, decision, Event, in the log or among the metrics.
+async fn kept_secret(up: &Up, hub: &Client) {
+    let found = credentials(hub).await;
+    assert!(found.len() >= 3, "a tenant's key and two tokens at least, not {}", found.len());
+    let mut seen = vec![
+        ("the log", std::fs::read_to_string(up.path("log")).unwrap()),
+        ("metrics", get_plain(&up.metrics, "/metrics")),
+    ];
+    for (what, path) in [
+        ("profiles", "/apis/multicluster.x-k8s.io/v1alpha1/clusterprofiles"),
+        ("decisions", "/apis/multicluster.x-k8s.io/v1alpha1/placementdecisions"),
+        ("reports", "/apis/skerry.dev/v1alpha1/clusterreports"),
+        ("virtual clusters", "/apis/skerry.dev/v1alpha1/virtualclusters"),
+        ("events", "/api/v1/events"),
+        ("events", "/apis/events.k8s.io/v1/events"),
+    ] {
+        let request = http::Request::get(path).body(Vec::new()).unwrap();
+        seen.push((what, hub.request_text(request).await.unwrap()));
+    }
+    for secret in found {
+        for (what, text) in &seen {
+            assert!(!text.contains(&secret), "a credential stands in {what}");
+        }
+    }
+}
+
+/// A page over plain HTTP.
+fn get_plain(address: &str, path: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.contains(" 200 "), "{path}: {}", text.lines().next().unwrap_or_default());
+    text
 }

@@ -38,6 +38,7 @@ fn main() {
     tenants(&hub);
     world.cluster("kubectl", "measured");
     let tenant = Target::new(&world.path("measured.kubeconfig"), vec![world.pid()]);
+    pods(&world);
     let real = ControlPlane::start();
     let upstream = Target::new(&real.kubeconfig(), real.pids());
     row("resident, MiB (Skerry: all of `up`, tenants as above)", tenant.memory(), upstream.memory());
@@ -142,6 +143,38 @@ fn wait_all(connection: &mut Connection, made: usize, started: Instant) -> usize
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Pods of one tenant, from the first POST until the last is Running in the tenant.
+fn pods(world: &World) {
+    const PODS: usize = 400;
+    const PATH: &str = "/api/v1/namespaces/default/pods";
+    world.hub().ok(&["create", "namespace", "carried"]);
+    world.ok(&["create", "carried", "-n", "carried", "--size", "large", "--connect=false", "-q"]);
+    let path = world.path("carried.kubeconfig");
+    std::fs::write(&path, world.ok(&["kubeconfig", "carried", "-n", "carried"])).unwrap();
+    let tenant = Target::new(&path, vec![world.pid()]);
+    let mut connection = tenant.connect();
+    let (before, started) = (tenant.cpu(), Instant::now());
+    for n in 0..PODS {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("p-{n}")}, "spec": {"containers": [
+            {"name": "web", "image": "nginx:1.27", "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}}}]}});
+        let (code, answer) = connection.request("POST", PATH, &pod.to_string());
+        assert!(code < 300, "{}", String::from_utf8_lossy(&answer));
+    }
+    let mut running = 0;
+    while running < PODS && started.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(100));
+        let (_, body) = connection.request("GET", PATH, "");
+        let list: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let items = list["items"].as_array().into_iter().flatten();
+        running = items.filter(|p| p["status"]["phase"] == "Running").count();
+    }
+    one(
+        &format!("{running} pods through the syncer, to Running: per second"),
+        running as f64 / started.elapsed().as_secs_f64(),
+    );
+    one("CPU ms of the whole process for each of them", (tenant.cpu() - before) * 1000.0 / PODS as f64);
 }
 
 /// The same requests to both.
