@@ -36,8 +36,7 @@ fn main() {
     let hub = Target::new(&world.path("data/kubeconfig"), vec![world.pid()]);
     println!("{:<58} {:>14} {:>14}", "figure", "skerry", "upstream");
     tenants(&hub);
-    world.cluster("kubectl", "measured");
-    let tenant = Target::new(&world.path("measured.kubeconfig"), vec![world.pid()]);
+    let tenant = large(&world, "measured");
     pods(&world);
     let real = ControlPlane::start();
     let upstream = Target::new(&real.kubeconfig(), real.pids());
@@ -145,15 +144,20 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// A virtual cluster whose limits are none here.
+fn large(world: &World, name: &str) -> Target {
+    world.hub().ok(&["create", "namespace", name]);
+    world.ok(&["create", name, "-n", name, "--size", "large", "--connect=false", "-q"]);
+    let path = world.path(&format!("{name}.kubeconfig"));
+    std::fs::write(&path, world.ok(&["kubeconfig", name, "-n", name])).unwrap();
+    Target::new(&path, vec![world.pid()])
+}
+
 /// Pods of one tenant, from the first POST until the last is Running in the tenant.
 fn pods(world: &World) {
     const PODS: usize = 400;
     const PATH: &str = "/api/v1/namespaces/default/pods";
-    world.hub().ok(&["create", "namespace", "carried"]);
-    world.ok(&["create", "carried", "-n", "carried", "--size", "large", "--connect=false", "-q"]);
-    let path = world.path("carried.kubeconfig");
-    std::fs::write(&path, world.ok(&["kubeconfig", "carried", "-n", "carried"])).unwrap();
-    let tenant = Target::new(&path, vec![world.pid()]);
+    let tenant = large(world, "carried");
     let mut connection = tenant.connect();
     let (before, started) = (tenant.cpu(), Instant::now());
     for n in 0..PODS {

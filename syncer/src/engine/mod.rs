@@ -109,6 +109,8 @@ pub(crate) struct Engine {
     pub(crate) embedded: Option<EmbeddedSource>,
     pub(crate) periods: Periods,
     pub(crate) states: watch::Sender<SyncStates>,
+    /// A tenant is open now: its state is not left to the next tick.
+    pub(crate) stirred: tokio::sync::Notify,
     pub(crate) counts: report::Counts,
     /// Wildcard watches that hold everything up to now; tenants open after all of them do.
     pub(crate) live: watch::Sender<usize>,
@@ -142,6 +144,7 @@ impl Syncer {
             embedded,
             periods,
             states: watch::Sender::new(Arc::new(BTreeMap::new())),
+            stirred: tokio::sync::Notify::new(),
             counts: report::Counts::default(),
             live: watch::Sender::new(0),
             wanted: watch::Sender::new(0),

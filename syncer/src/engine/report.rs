@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::StreamExt as _;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -113,6 +114,10 @@ pub(super) fn state(tenant: &Tenant) -> SyncState {
 
 /// How often states are looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// What comes together is told together.
+const GATHER: Duration = Duration::from_millis(5);
+/// Status writes at once.
+const AT_ONCE: usize = 16;
 /// A tenant at rest is looked at in every so many ticks: time alone can change its state.
 const REST: usize = 20;
 
@@ -163,24 +168,35 @@ pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
             let states = rows.iter().map(|(id, row)| (id.clone(), row.state.clone())).collect();
             engine.states.send_replace(Arc::new(states));
         }
-        for row in rows.values_mut().filter(|row| row.open && row.due(engine.periods.status)) {
-            let Some(hub) = &hub else { break };
-            let owner = &row.entry.owner;
-            match status::write(hub, owner, &row.state, &now()).await {
-                Ok(()) => {
-                    let (uid, generation) = (owner.uid.clone(), owner.generation);
-                    let (state, at) = (row.state.clone(), Instant::now());
-                    row.written = Some(Written { state, at, uid, generation });
-                    row.open = false;
-                }
-                Err(error) => {
-                    tracing::debug!(tenant = &owner.uid, error = %error, "status not written yet");
-                }
-            }
+        if let Some(hub) = &hub {
+            tell(hub, &mut rows, engine.periods.status).await;
         }
         tokio::select! {
             () = stop.cancelled() => return,
+            () = engine.stirred.notified() => tokio::time::sleep(GATHER).await,
             () = tokio::time::sleep(TICK) => {}
+        }
+    }
+}
+
+/// Writes what the hub is to know, some tenants at once.
+async fn tell(hub: &Wire, rows: &mut BTreeMap<Arc<str>, Row>, period: Duration) {
+    let due = rows.iter().filter(|(_, row)| row.open && row.due(period));
+    let writes: Vec<_> = due.map(|(id, row)| (id.clone(), row.entry.clone(), row.state.clone())).collect();
+    let writes = futures::stream::iter(writes.into_iter().map(|(id, entry, state)| async move {
+        let result = status::write(hub, &entry.owner, &state, &now()).await;
+        (id, entry, state, result)
+    }));
+    let mut writes = writes.buffer_unordered(AT_ONCE);
+    while let Some((id, entry, state, result)) = writes.next().await {
+        match result {
+            Ok(()) => {
+                let Some(row) = rows.get_mut(&id) else { continue };
+                let (uid, generation) = (entry.owner.uid.clone(), entry.owner.generation);
+                row.written = Some(Written { state, at: Instant::now(), uid, generation });
+                row.open = false;
+            }
+            Err(error) => tracing::debug!(tenant = &*id, error = %error, "status not written yet"),
         }
     }
 }

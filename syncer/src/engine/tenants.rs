@@ -151,6 +151,7 @@ async fn open(engine: Arc<Engine>, tenant: Arc<Tenant>) {
     }
     tenant.open.store(true, Ordering::Release);
     engine.queue_all(&tenant);
+    engine.stirred.notify_one();
 }
 
 /// Lists a tenant's kinds, then its objects on the host.
