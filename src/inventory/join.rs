@@ -9,10 +9,10 @@ use kube::{Client, Config, ResourceExt};
 use serde_json::{Value, json};
 use skerry_api::cluster_profile::{JOINED, joined};
 use skerry_api::condition::Statement;
+use skerry_api::rights::Rights;
 use skerry_api::virtual_cluster::reasons::managers;
 use skerry_api::{ClusterProfile, ClusterReport, labels};
 use skerry_kit::kubeconfig::{Entry, KubeconfigError, User};
-use skerry_kit::rights::Rights;
 use skerry_kit::{apply, error};
 
 use super::health::statement;

@@ -7,10 +7,11 @@ use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::json;
 use skerry_api::labels;
+use skerry_api::rights::SYNC_ROLE;
+use skerry_api::rights::{self, MEMBER_ROLE as ROLE, Rights};
 use skerry_api::virtual_cluster::reasons::managers;
 use skerry_kit::apply;
-use skerry_kit::isolation::{SYNC_ROLE, Subject};
-use skerry_kit::rights::{self, MEMBER_ROLE as ROLE, Rights};
+use skerry_kit::isolation::Subject;
 
 use super::join::{ensure_namespace, typed};
 

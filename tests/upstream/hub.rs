@@ -170,17 +170,22 @@ fn edit_what_may_not_change(hub: &Kubectl, name: &str, tenant: &Kubectl) {
     });
     assert!(message.contains("network.clusterDomain"), "{message}");
     tenant.rolled_out("deployment/web");
-    let again = hub.run(&[
-        "patch",
-        "virtualcluster",
-        name,
+    let set = |domain: Value| {
+        let body = json!({"spec": {"network": {"clusterDomain": domain}}}).to_string();
+        hub.run(&["patch", "virtualcluster", name, "-n", "team-a", "--type=merge", "-p", &body])
+    };
+    let third = set("third.local".into());
+    assert!(text(&third.stderr).contains("clusterDomain is immutable"), "{}", text(&third.stderr));
+    let back = set(Value::Null);
+    assert!(back.status.success(), "the edit may be taken back: {}", text(&back.stderr));
+    hub.ok(&[
+        "wait",
+        "--for=condition=Provisioned",
+        &format!("virtualcluster/{name}"),
         "-n",
         "team-a",
-        "--type=merge",
-        "-p",
-        r#"{"spec": {"network": {"clusterDomain": "third.local"}}}"#,
+        "--timeout=60s",
     ]);
-    assert!(text(&again.stderr).contains("clusterDomain is immutable"), "{}", text(&again.stderr));
 }
 
 fn walk(installed: &Installed) {

@@ -46,7 +46,7 @@ pub fn run(check: bool) -> anyhow::Result<()> {
 
 /// What the chart takes from the code: rules of its roles, and the class that ships with it.
 fn chart(check: bool) -> anyhow::Result<()> {
-    use skerry_kit::rights;
+    use skerry_api::rights;
     let rules = serde_json::json!({
         "manager": rights::manager(), "syncer": rights::syncer(), "syncerInventory": rights::syncer_inventory(), "managerInventory": rights::manager_inventory(),
         "deliver": rights::member(rights::Rights::Deliver), "tenantSync": rights::tenant_sync(),

@@ -156,7 +156,8 @@ fn test(args: &[String]) -> anyhow::Result<()> {
         .current_dir(root())
         .env("SKERRY_UPSTREAM", "1")
         .env("SKERRY_UPSTREAM_BIN", &bin)
-        .args(["test", "--package", "skerry", "--test", "upstream", "--", "--nocapture"])
+        // The whole workspace, so that what `cargo test --workspace` has built is built with the same features.
+        .args(["test", "--workspace", "--test", "upstream", "--", "--nocapture"])
         .args(args)
         .status()
         .context("cargo")?;

@@ -20,6 +20,7 @@ pub mod labels;
 pub mod placement;
 pub mod placement_decision;
 pub mod quantity;
+pub mod rights;
 pub mod rules;
 pub mod schema;
 pub mod standard_class;

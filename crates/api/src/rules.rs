@@ -76,6 +76,23 @@ impl Rule {
         )
     }
 
+    /// The same for a field whose value at birth is pinned at `pinned`, also where it was left open: an edit away from
+    /// that value, which no hub carries out, may be taken back.
+    fn pinned(path: &'static str, pinned: &'static str, message: String) -> Self {
+        let (old_has, new_has, known) = (has("oldSelf", path), has("self", path), has("oldSelf", pinned));
+        Self::fixed(
+            format!(
+                "!({old_has}) || (({new_has}) && self.{path} == oldSelf.{path}) || (({known}) && oldSelf.{path} != oldSelf.{pinned} && (!({new_has}) || self.{path} == oldSelf.{pinned}))"
+            ),
+            message,
+            move |new, old| {
+                let Some((old, before)) = old.and_then(|o| Some((o, at(o, path)?))) else { return true };
+                let (now, pinned) = (at(new, path), at(old, pinned));
+                now == Some(before) || pinned.is_some_and(|p| before != p && now.is_none_or(|now| now == p))
+            },
+        )
+    }
+
     /// The duration at `path` lies between two others, both included.
     fn duration(path: &'static str, min: &'static str, max: &'static str) -> Self {
         let present = has("self", path);

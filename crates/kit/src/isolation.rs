@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use skerry_api::rights::SYNC_ROLE;
 use skerry_api::{ids, labels};
 
 /// Pods that a tenant policy selects for incoming traffic carry it, so that the allow rules leave them alone (I6).
@@ -15,8 +16,6 @@ pub const POLICY_INGRESS: &str = "skerry.dev/policy-ingress";
 pub const POLICY_EGRESS: &str = "skerry.dev/policy-egress";
 /// Name of quota, limit range and allow rules in each host namespace.
 pub const SET_NAME: &str = "skerry";
-/// The ClusterRole that the set binds, once per host (I9).
-pub const SYNC_ROLE: &str = "skerry-tenant-sync";
 
 /// What the set is computed from: one tenant on one host.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -7,6 +7,5 @@ pub mod error;
 pub mod isolation;
 pub mod kubeconfig;
 pub mod orphans;
-pub mod rights;
 
 pub use endpoint::{Capability, ControlPlaneEndpoint, EndpointCredential, NetworkFacts};

@@ -8,10 +8,10 @@ use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::json;
+use skerry_api::rights::MEMBER_ROLE;
 use skerry_api::{ClusterBinding, ClusterReport, VirtualCluster, labels};
 use skerry_kit::error;
 use skerry_kit::kubeconfig::{Allow, config, read};
-use skerry_kit::rights::MEMBER_ROLE;
 
 use super::{LeaveArgs, apis, profile_name, settings};
 use crate::cli::create::duration;

@@ -10,9 +10,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
+use skerry_api::rights::Rights;
 use skerry_api::{ClusterProfile, ClusterReport};
 use skerry_kit::kubeconfig::{Allow, config, read};
-use skerry_kit::rights::Rights;
 
 use crate::cli::exit::Failure;
 use crate::cli::hub::{Hub, HubArgs};

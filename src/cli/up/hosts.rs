@@ -11,12 +11,12 @@ use kube::config::Config;
 use serde_json::json;
 use skerry_api::ids::tenant_id;
 use skerry_api::labels;
+use skerry_api::rights::Rights;
 use skerry_api::virtual_cluster::reasons::managers;
 use skerry_apiserver::listen::Server;
 use skerry_hollow::{Hollow, NodeShape};
 use skerry_kit::apply;
 use skerry_kit::kubeconfig::{Allow, config, read};
-use skerry_kit::rights::Rights;
 use skerry_telemetry::Shutdown;
 use tokio::task::JoinHandle;
 

@@ -13,6 +13,24 @@ fn refused(kind: &str, new: Value, old: Option<Value>, message: &str) {
     assert_eq!(check(kind, &new, old.as_ref()), [message]);
 }
 
+/// V3, V6: what was left open is pinned at birth; an edit away from it is carried out by no hub and may be taken back.
+#[test]
+fn tn2_an_edit_away_from_what_is_pinned_may_be_taken_back() {
+    let born = |spec: serde_json::Value| {
+        let mut object = vc(spec);
+        object["status"] = json!({"effective": {"network": {"clusterDomain": "cluster.local"}}});
+        object
+    };
+    let named = |domain: &str| born(json!({"network": {"clusterDomain": domain}}));
+    let message = "spec.network.clusterDomain is immutable; create a new virtual cluster and restore a snapshot into it";
+    for back in [born(json!({})), named("cluster.local")] {
+        assert!(check("VirtualCluster", &back, Some(&named("other.local"))).is_empty(), "{back}");
+    }
+    refused("VirtualCluster", named("third.local"), Some(named("other.local")), message);
+    refused("VirtualCluster", born(json!({})), Some(named("cluster.local")), message);
+    refused("VirtualCluster", named("other.local"), Some(named("cluster.local")), message);
+}
+
 #[test]
 fn tn2_twins_of_v5_to_v10_say_what_the_table_says() {
     assert!(check("VirtualCluster", &vc(json!({})), None).is_empty());

@@ -4,19 +4,20 @@ use serde_json::Value;
 
 use super::{Rule, at, cidr_family, has, texts};
 
-/// Paths that may be set once (V6).
-pub(super) const IMMUTABLE: [&str; 4] = [
-    "spec.controlPlane.type",
-    "spec.hosts.namespaceMapping",
-    "spec.network.clusterDomain",
-    "spec.network.serviceCIDRs",
+/// Paths that may be set once (V6), and where their value at birth is pinned (V3).
+pub(super) const IMMUTABLE: [(&str, &str); 4] = [
+    ("spec.controlPlane.type", "status.effective.controlPlane.type"),
+    ("spec.hosts.namespaceMapping", "status.effective.hosts.namespaceMapping"),
+    ("spec.network.clusterDomain", "status.effective.network.clusterDomain"),
+    ("spec.network.serviceCIDRs", "status.effective.network.serviceCIDRs"),
 ];
 
 pub(super) fn rules() -> Vec<Rule> {
     let mut rules = vec![name()];
-    rules.extend(IMMUTABLE.map(|path| {
-        Rule::immutable(
+    rules.extend(IMMUTABLE.map(|(path, pinned)| {
+        Rule::pinned(
             path,
+            pinned,
             format!("{path} is immutable; create a new virtual cluster and restore a snapshot into it"),
         )
     }));

@@ -5,10 +5,10 @@
 
 use serde_json::{Value, json};
 
-use crate::isolation::SYNC_ROLE;
-
 const READ: [&str; 3] = ["get", "list", "watch"];
 const ALL: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "delete"];
+/// The ClusterRole that is bound inside tenants' host namespaces, once per host.
+pub const SYNC_ROLE: &str = "skerry-tenant-sync";
 /// Name of role and binding in a member.
 pub const MEMBER_ROLE: &str = "skerry-member";
 const RBAC: &str = "rbac.authorization.k8s.io";
