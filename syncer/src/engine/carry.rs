@@ -10,7 +10,7 @@ use super::{
     data,
     decide::{Action, HostSide, TenantSide, decide},
     ledger,
-    model::{Entry, Key},
+    model::{Entry, Gone, Key},
     observe::slim,
     pods,
     refused::{collision, denied, not_first, refuse, taken},
@@ -130,7 +130,7 @@ impl Pass {
             Some(value) => Ok(Some(self.took(key, value))),
             None => {
                 if let Some(seen) = seen {
-                    self.engine.host_gone(&self.tenant, key, &seen.uid);
+                    self.engine.host_gone(&self.tenant, key, &seen.uid, Gone::Certain);
                 }
                 Ok(None)
             }
@@ -192,12 +192,12 @@ impl Pass {
         let path = key.kind.path(object.namespace(), object.name());
         match self.host().delete(&path, object.uid(), grace).await {
             Ok(None) => {
-                self.engine.host_gone(&self.tenant, key, object.uid());
+                self.engine.host_gone(&self.tenant, key, object.uid(), Gone::Certain);
                 Ok(())
             }
             Ok(Some(_)) => {
                 if !key.kind.host_watched() {
-                    self.engine.host_gone(&self.tenant, key, object.uid());
+                    self.engine.host_gone(&self.tenant, key, object.uid(), Gone::Absent);
                 }
                 Ok(())
             }

@@ -55,6 +55,8 @@ pub struct Entry {
     pub tenant: Option<Seen>,
     /// The host's.
     pub host: Option<Seen>,
+    /// UID of a host object that is certainly gone: a late answer about it does not bring it back.
+    pub gone: Option<Arc<str>>,
     /// Versions and epoch of the last pass that left nothing to do.
     pub settled: Option<(u64, u64, u64)>,
     /// What a pod refers to.
@@ -127,6 +129,15 @@ pub struct Model {
     pub used: BTreeMap<Arc<str>, i128>,
     /// Rises when rules of translation change.
     pub epoch: u64,
+}
+
+/// How it is known that a host object is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// A DELETED event, or 404 by its name.
+    Certain,
+    /// A list without it, which may be older than the object, or a deletion that has begun.
+    Absent,
 }
 
 /// A node in the tenant.
@@ -345,7 +356,9 @@ impl Model {
     pub fn host_seen(&mut self, key: &Key, object: &HostObj) -> bool {
         let entry = self.entries.entry(key.clone()).or_default();
         let version = object.version();
-        if entry.host.as_ref().is_some_and(|seen| *seen.uid == *object.uid() && seen.version >= version) {
+        let known =
+            entry.host.as_ref().is_some_and(|seen| *seen.uid == *object.uid() && seen.version >= version);
+        if known || entry.gone.as_deref() == Some(object.uid()) {
             return false;
         }
         entry.host = Some(Seen {
@@ -373,8 +386,11 @@ impl Model {
     }
 
     /// A host object is gone. `uid`: only if it is this one.
-    pub fn host_gone(&mut self, key: &Key, uid: &str) -> bool {
+    pub fn host_gone(&mut self, key: &Key, uid: &str, gone: Gone) -> bool {
         let Some(entry) = self.entries.get_mut(key) else { return false };
+        if gone == Gone::Certain {
+            entry.gone = Some(uid.into());
+        }
         if entry.host.as_ref().is_none_or(|seen| *seen.uid != *uid) {
             return false;
         }
@@ -432,71 +448,4 @@ impl Model {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn pod(name: &str, version: u64, secret: &str) -> TenantObj {
-        TenantObj(
-            json!({"metadata": {"name": name, "namespace": "web", "uid": name, "resourceVersion": version.to_string()},
-            "spec": {"volumes": [{"name": "s", "secret": {"secretName": secret}}]}}),
-        )
-    }
-
-    fn host(name: &str, version: u64) -> HostObj {
-        HostObj(
-            json!({"metadata": {"name": name, "uid": format!("h-{name}"), "resourceVersion": version.to_string()}}),
-        )
-    }
-
-    /// SY-88, its part for references: removed only when the last one goes.
-    #[test]
-    fn plan_sy88_references_are_counted() {
-        let mut model = Model::default();
-        let secret = Key::new(Kind::Secret, "web", "pw");
-        assert!(model.tenant_seen(Kind::Pod, &pod("a", 1, "pw")).is_some_and(|t| t.keys.contains(&secret)));
-        assert!(model.tenant_seen(Kind::Pod, &pod("b", 2, "pw")).is_some_and(|t| !t.keys.contains(&secret)));
-        let gone = model.tenant_gone(&Key::new(Kind::Pod, "web", "a"), 3, true);
-        assert!(gone.unreferenced.is_empty() && model.referenced(&secret));
-        let gone = model.tenant_gone(&Key::new(Kind::Pod, "web", "b"), 4, true);
-        assert_eq!(gone.unreferenced, std::slice::from_ref(&secret));
-        assert!(!model.referenced(&secret));
-    }
-
-    /// SY-16: versions are compared as numbers; a stale event after a newer one is not acted on.
-    #[test]
-    fn plan_sy16_stale_events_are_ignored() {
-        let mut model = Model::default();
-        assert!(model.tenant_seen(Kind::Pod, &pod("a", 1000, "x")).is_some());
-        assert!(model.tenant_seen(Kind::Pod, &pod("a", 999, "x")).is_none());
-        let key = Key::new(Kind::Pod, "web", "a");
-        assert!(model.host_seen(&key, &host("a", 1000)) && !model.host_seen(&key, &host("a", 999)));
-        model.tenant_gone(&key, 1001, true);
-        assert!(
-            model.tenant_seen(Kind::Pod, &pod("a", 1000, "x")).is_none(),
-            "an older list brings nothing back"
-        );
-        assert!(model.tenant_seen(Kind::Pod, &pod("a", 1002, "x")).is_some());
-    }
-
-    /// SY-13, its pure part: 60 of 100 vanish unseen.
-    #[test]
-    fn plan_sy13_mass_deletion_is_held() {
-        let mut model = Model::default();
-        for n in 0..100 {
-            let key = Key::new(Kind::Service, "web", &format!("s{n}"));
-            model.host_seen(&key, &host(&format!("s{n}"), 1));
-            if n >= 60 {
-                let service = TenantObj(
-                    json!({"metadata": {"name": format!("s{n}"), "namespace": "web", "uid": "u", "resourceVersion": "1"}}),
-                );
-                model.tenant_seen(Kind::Service, &service);
-            }
-        }
-        model.guard(Kind::Service, None);
-        assert_eq!(model.held.get(&Kind::Service), Some(&60));
-        model.guard(Kind::Service, Some(60));
-        assert!(model.held.is_empty());
-    }
-}
+mod tests;

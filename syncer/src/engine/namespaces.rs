@@ -9,7 +9,7 @@ use skerry_kit::isolation::{HostNamespace, IsolationFacts, isolation};
 use super::{
     cache::Side,
     carry::{Next, Pass, StepError},
-    model::Key,
+    model::{Gone, Key},
     queue::What,
     sources,
 };
@@ -255,7 +255,7 @@ pub(super) async fn data_versions(pass: &Pass, name: &Arc<str>, host: &HostName)
             here.filter_map(|(k, e)| Some((k.clone(), e.host.as_ref()?.uid.clone()))).collect()
         };
         for (key, uid) in lost {
-            pass.engine.host_gone(&pass.tenant, &key, &uid);
+            pass.engine.host_gone(&pass.tenant, &key, &uid, Gone::Absent);
             pass.engine.counts.add("patrol_mismatch_total", "missing_on_host");
             pass.tenant.queue_key(key, super::queue::Lane::Patrol);
         }

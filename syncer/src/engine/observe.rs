@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Engine,
     cache::Side,
-    model::{Key, Touched},
+    model::{Gone, Key, Touched},
     queue::{Lane, What},
     sources::{self, Sink, WildcardSink},
     state::{Host, Tenant},
@@ -168,8 +168,8 @@ impl Engine {
     }
 
     /// Takes in that a host object is gone.
-    pub(crate) fn host_gone(&self, tenant: &Arc<Tenant>, key: &Key, uid: &str) -> bool {
-        let gone = tenant.model.lock().host_gone(key, uid);
+    pub(crate) fn host_gone(&self, tenant: &Arc<Tenant>, key: &Key, uid: &str, how: Gone) -> bool {
+        let gone = tenant.model.lock().host_gone(key, uid, how);
         if gone {
             self.cache.lock().remove(&tenant.id, key, Side::Host);
         }
@@ -291,7 +291,7 @@ impl HostSink {
                         (object.annotation(labels::ORIGIN_NAMESPACE), object.annotation(labels::ORIGIN_NAME));
                     let (Some(namespace), Some(name)) = origin else { return };
                     let key = Key::new(kind, namespace, name);
-                    if self.engine.host_gone(&tenant, &key, object.uid()) {
+                    if self.engine.host_gone(&tenant, &key, object.uid(), Gone::Certain) {
                         tenant.queue_key(key, Lane::Urgent);
                     }
                 } else if let Some(key) = self.engine.host_seen(&tenant, kind, object) {
@@ -407,7 +407,7 @@ impl Sink for HostSink {
                     .collect()
             };
             for (key, uid) in missing {
-                if self.engine.host_gone(&tenant, &key, &uid) {
+                if self.engine.host_gone(&tenant, &key, &uid, Gone::Absent) {
                     tenant.queue_key(key, Lane::Urgent);
                 }
             }
