@@ -139,7 +139,7 @@ pub async fn run(parts: Parts, shutdown: Shutdown) {
     tokio::join!(
         passes,
         shared,
-        inventory::real::run(&context, &shutdown),
+        inventory::real::run(&context, || live.reports(), &shutdown),
         placement::run(&context, &live, &shutdown),
         rollout::run(&context, &live, &shutdown),
         async {

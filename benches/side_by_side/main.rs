@@ -146,11 +146,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// A virtual cluster whose limits are none here.
 fn large(world: &World, name: &str) -> Target {
-    world.hub().ok(&["create", "namespace", name]);
-    world.ok(&["create", name, "-n", name, "--size", "large", "--connect=false", "-q"]);
-    let path = world.path(&format!("{name}.kubeconfig"));
-    std::fs::write(&path, world.ok(&["kubeconfig", name, "-n", name])).unwrap();
-    Target::new(&path, vec![world.pid()])
+    let kubectl = world.cluster_with("kubectl", name, &["--size", "large"]);
+    Target::new(kubectl.config(), vec![world.pid()])
 }
 
 /// Pods of one tenant, from the first POST until the last is Running in the tenant.

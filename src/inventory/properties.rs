@@ -13,14 +13,30 @@ use skerry_api::condition::Statement;
 use skerry_api::virtual_cluster::reasons::managers;
 use skerry_kit::{apply, error};
 
-/// Makes the pair true; without a set its property goes. Writes only what differs.
+/// All of a member's properties by name; none where the kind is not served.
+pub async fn read(client: &Client) -> Result<BTreeMap<String, String>, kube::Error> {
+    let api: Api<ClusterProperty> = Api::all(client.clone());
+    let list = error::optional(api.list(&ListParams::default()).await)?.map(|l| l.items).unwrap_or_default();
+    Ok(list.into_iter().map(|p| (p.name_any(), p.spec.value)).collect())
+}
+
+/// Makes the pair true in a member.
 pub async fn ensure_pair(client: &Client, id: &str, set: Option<&str>) -> Result<usize, kube::Error> {
+    mend_pair(client, &read(client).await?, id, set).await
+}
+
+/// The same in one that has these properties; without a set its property goes. Writes only what differs.
+pub async fn mend_pair(
+    client: &Client,
+    all: &BTreeMap<String, String>,
+    id: &str,
+    set: Option<&str>,
+) -> Result<usize, kube::Error> {
     let api: Api<ClusterProperty> = Api::all(client.clone());
     let mut writes = 0;
     for (name, value) in [(PROPERTY_ID, Some(id)), (PROPERTY_SET, set)] {
-        let stored = api.get_opt(name).await?;
-        match (stored, value) {
-            (Some(stored), Some(value)) if stored.spec.value == value => {}
+        match (all.get(name), value) {
+            (Some(stored), Some(value)) if stored == value => {}
             (_, Some(value)) => {
                 let body = json!({"metadata": {"name": name}, "spec": {"value": value}});
                 let property: ClusterProperty =
@@ -60,15 +76,9 @@ pub struct Copied {
     pub says: Statement,
 }
 
-/// Reads a member's own properties. A virtual one's names under reserved domains count only if they are trusted.
-pub async fn own(client: &Client, trusted: Option<&[String]>) -> Result<Copied, kube::Error> {
-    let api: Api<ClusterProperty> = Api::all(client.clone());
-    let list = error::optional(api.list(&ListParams::default()).await)?.map(|l| l.items).unwrap_or_default();
-    Ok(copy(list.into_iter().map(|p| (p.name_any(), p.spec.value)).collect(), trusted))
-}
-
-/// Chooses by name, then by length, then by number; what is left out is named.
-fn copy(all: BTreeMap<String, String>, trusted: Option<&[String]>) -> Copied {
+/// A member's own properties: by name, then by length, then by number; what is left out is named. A virtual one's names
+/// under reserved domains count only if they are trusted.
+pub fn own(all: &BTreeMap<String, String>, trusted: Option<&[String]>) -> Copied {
     let theirs = |name: &str| match trusted {
         None => true,
         Some(trusted) => trusted.iter().any(|t| t == name) || !is_reserved(name),
@@ -76,15 +86,15 @@ fn copy(all: BTreeMap<String, String>, trusted: Option<&[String]>) -> Copied {
     let mut values = BTreeMap::new();
     let (mut long, mut many) = (Vec::new(), Vec::new());
     for (name, value) in all {
-        if name == PROPERTY_ID || name == PROPERTY_SET || !theirs(&name) {
+        if name == PROPERTY_ID || name == PROPERTY_SET || !theirs(name) {
             continue;
         }
         if value.chars().count() > LONGEST {
-            long.push(name);
+            long.push(name.clone());
         } else if values.len() == MOST {
-            many.push(name);
+            many.push(name.clone());
         } else {
-            values.insert(name, value);
+            values.insert(name.clone(), value.clone());
         }
     }
     let named = |list: &[String]| list.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -129,20 +139,20 @@ mod tests {
             ("site.example.com", "quay"),
             ("long.example.com", &long),
         ]);
-        let copied = copy(list.clone(), Some(&[]));
+        let copied = own(&list, Some(&[]));
         assert_eq!(copied.values, all(&[("notskerry.dev", "mine"), ("site.example.com", "quay")]));
         assert_eq!((copied.says.status, copied.says.reason), ("False", "ValueTooLong"));
         assert!(copied.says.message.contains("long.example.com"));
 
-        let trusted = copy(list.clone(), Some(&["zone.topology.kubernetes.io".to_owned()]));
+        let trusted = own(&list, Some(&["zone.topology.kubernetes.io".to_owned()]));
         assert_eq!(trusted.values["zone.topology.kubernetes.io"], "a");
-        let real = copy(list, None);
+        let real = own(&list, None);
         assert_eq!(real.values["price.skerry.dev"], "0");
         assert!(!real.values.contains_key("cluster.clusterset.k8s.io"), "the pair is ours everywhere");
 
         let many: BTreeMap<String, String> =
             (0..65).map(|i| (format!("p{i:02}.example.com"), "v".into())).collect();
-        let copied = copy(many, Some(&[]));
+        let copied = own(&many, Some(&[]));
         assert_eq!((copied.values.len(), copied.says.reason), (64, "TooMany"));
         assert!(copied.says.message.contains("p64.example.com"), "{}", copied.says.message);
     }

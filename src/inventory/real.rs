@@ -1,7 +1,8 @@
 //! Real members (mode Push): probed, counted, shown. One task over all of them; each member on its own, so that a
 //! silent one delays nobody.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -9,9 +10,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::Api;
-use kube::runtime::watcher::Event;
-use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, ResourceExt};
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use skerry_api::cluster_profile::{JOINED, joined};
 use skerry_api::cluster_report::{ClusterReport, MemberMode, Verdict, conditions};
@@ -30,30 +30,28 @@ use crate::context::Context;
 
 /// Between rounds; a member's own period can only be longer.
 const ROUND: Duration = Duration::from_secs(5);
+/// Until the Reports are asked for again while they are not known.
+const UNKNOWN: Duration = Duration::from_secs(1);
 /// Members that are looked at at once.
 const AT_ONCE: usize = 16;
 /// Limit of one look at a member.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Looks at all real members until the end.
-pub async fn run(context: &Context, shutdown: &Shutdown) {
+/// Looks at all real members until the end. `reports` gives the Reports of the inventory as the hub shows them; nothing
+/// while they are not known.
+pub async fn run(context: &Context, reports: impl Fn() -> Option<Vec<Arc<Value>>>, shutdown: &Shutdown) {
     let mut clients = Clients::default();
-    let mut known = Known::default();
-    let api = register::reports(context);
-    let mut events = watcher::watcher(api, watcher::Config::default()).default_backoff().boxed();
-    let mut next = tokio::time::Instant::now() + Duration::from_secs(1);
     loop {
-        tokio::select! {
-            event = events.next() => match event {
-                Some(Ok(event)) => known.take(event),
-                Some(Err(failed)) => tracing::debug!(error = %failed, "members are watched again"),
-                None => return,
-            },
-            () = tokio::time::sleep_until(next) => {
-                round(context, &known, &mut clients).await;
-                context.metrics.members.set(i64::try_from(known.names.len()).unwrap_or(i64::MAX));
-                next = tokio::time::Instant::now() + ROUND;
+        let wait = match reports() {
+            Some(all) => {
+                round(context, &all, &mut clients).await;
+                context.metrics.members.set(i64::try_from(all.len()).unwrap_or(i64::MAX));
+                ROUND
             }
+            None => UNKNOWN,
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
             () = shutdown.wait() => return,
         }
     }
@@ -62,50 +60,18 @@ pub async fn run(context: &Context, shutdown: &Shutdown) {
 #[derive(Default)]
 struct Clients(BTreeMap<String, (String, Client)>);
 
-/// Reports as the watch shows them: the names of all, and those of real members whole.
-#[derive(Default)]
-struct Known {
-    names: BTreeSet<String>,
-    push: BTreeMap<String, ClusterReport>,
-    /// Names of the list that is coming in.
-    listed: BTreeSet<String>,
+/// The Report, if it is a real member's.
+fn real(report: &Value) -> Option<ClusterReport> {
+    let report =
+        (report["spec"]["mode"] == json!(MemberMode::Push)).then(|| ClusterReport::deserialize(report))?;
+    report.inspect_err(|failed| tracing::warn!(error = %failed, "a ClusterReport does not decode")).ok()
 }
 
-impl Known {
-    fn take(&mut self, event: Event<ClusterReport>) {
-        match event {
-            Event::Init => self.listed.clear(),
-            Event::InitApply(report) => {
-                self.listed.insert(report.name_any());
-                self.put(report);
-            }
-            Event::InitDone => {
-                self.names = std::mem::take(&mut self.listed);
-                self.push.retain(|name, _| self.names.contains(name));
-            }
-            Event::Apply(report) => self.put(report),
-            Event::Delete(report) => {
-                self.names.remove(&report.name_any());
-                self.push.remove(&report.name_any());
-            }
-        }
-    }
-
-    fn put(&mut self, report: ClusterReport) {
-        let name = report.name_any();
-        self.names.insert(name.clone());
-        if report.spec.mode == MemberMode::Push {
-            self.push.insert(name, report);
-        } else {
-            self.push.remove(&name);
-        }
-    }
-}
-
-async fn round(context: &Context, known: &Known, clients: &mut Clients) {
+async fn round(context: &Context, all: &[Arc<Value>], clients: &mut Clients) {
     let mut ready = Vec::new();
-    for report in known.push.values() {
-        ready.push((report.clone(), client_of(context, clients, report).await));
+    for report in all.iter().filter_map(|report| real(report)) {
+        let client = client_of(context, clients, &report).await;
+        ready.push((report, client));
     }
     let looks = futures::stream::iter(ready.into_iter().map(|(report, client)| one(context, report, client)));
     let mut looks = looks.buffer_unordered(AT_ONCE);
@@ -206,7 +172,11 @@ async fn observe(client: &Client, lend: i128) -> Seen {
         evidence: Evidence::Good,
         version: client.apiserver_version().await.ok().map(|v| v.git_version),
         figures: collect::look(client, lend).await.inspect_err(said("nodes and pods")).ok(),
-        copied: properties::own(client, None).await.inspect_err(said("ClusterProperties")).ok(),
+        copied: properties::read(client)
+            .await
+            .inspect_err(said("ClusterProperties"))
+            .ok()
+            .map(|all| properties::own(&all, None)),
     }
 }
 

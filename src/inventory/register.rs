@@ -69,11 +69,12 @@ pub async fn reconcile(
         return Ok(Registered { again: Some(Duration::from_secs(60)) });
     }
     let mut facts = facts(context, tenant, published, &name, &set);
-    let client = published.located.client.clone().filter(|_| published.up);
-    let copied = match &client {
-        Some(client) => properties::own(client, Some(&settings.trusted_properties)).await.ok(),
+    let inside = match published.located.client.clone().filter(|_| published.up) {
+        Some(client) => Some((properties::read(&client).await, client)),
         None => None,
     };
+    let shown = inside.as_ref().and_then(|(all, _)| all.as_ref().ok());
+    let copied = shown.map(|all| properties::own(all, Some(&settings.trusted_properties)));
     match &copied {
         Some(copied) => facts.own.clone_from(&copied.values),
         None => facts.keep_own(stored.as_ref()),
@@ -88,11 +89,15 @@ pub async fn reconcile(
     {
         return refused(context, subject, failed, known.as_deref()).await;
     }
-    if let Some(client) = client
-        && let Err(failed) = properties::ensure_pair(&client, &tenant.id, Some(&set)).await
-    {
-        tracing::warn!(tenant = %tenant.id, error = %error::sentence(&failed), "identity inside the member is not written");
-        again = Some(Duration::from_secs(30));
+    if let Some((all, client)) = inside {
+        let paired = match all {
+            Ok(all) => properties::mend_pair(&client, &all, &tenant.id, Some(&set)).await,
+            Err(failed) => Err(failed),
+        };
+        if let Err(failed) = paired {
+            tracing::warn!(tenant = %tenant.id, error = %error::sentence(&failed), "identity inside the member is not written");
+            again = Some(Duration::from_secs(30));
+        }
     }
     let yes = Statement::yes(
         REGISTERED,

@@ -192,6 +192,11 @@ impl Live {
         shelves.get(&kind).map(|s| s.objects.values().cloned().collect()).unwrap_or_default()
     }
 
+    /// The Reports of the inventory; nothing before the first list.
+    pub fn reports(&self) -> Option<Vec<Arc<Value>>> {
+        self.is_ready().then(|| self.all(Kind::ClusterReport))
+    }
+
     /// The same as values of their own type; one that does not decode is left out and said.
     pub fn typed<K: DeserializeOwned>(&self, kind: Kind) -> Vec<K> {
         let decode = |object: Arc<Value>| match K::deserialize(&*object) {

@@ -266,18 +266,20 @@ mod tests {
             "f:data": {"f:k": {}, "f:extra": {}},
             "f:list": {"k:{\"name\":\"new\"}": {".": {}, "f:name": {}}, "k:{\"name\":\"old\"}": {"f:more": {}}},
         });
+        let ours =
+            json!({"f:data": {"f:k": {}}, "f:list": {"k:{\"name\":\"old\"}": {".": {}, "f:name": {}}}});
         let mut status = by("controller", "Update", json!({"f:metadata": {"f:annotations": {"f:seen": {}}}}));
         status["subresource"] = "status".into();
         let live = json!({
             "metadata": {"labels": {"team": "a", "pod.kubernetes.io/x": "1"}, "finalizers": ["a/b"],
                          "annotations": {"seen": "1"},
-                         "managedFields": [by("kubectl-edit", "Update", others), status]},
+                         "managedFields": [by("kubectl-edit", "Update", others), by(MANAGER, "Apply", ours), status]},
             "data": {"k": "v", "extra": "e", "defaulted": "d"},
             "list": [{"name": "old", "more": 1}, {"name": "new"}],
         });
         let wanted = json!({"data": {"k": "v"}, "list": [{"name": "old"}]});
         let found = foreign(&live, &wanted);
         assert_eq!(pointers(&found), ["/data/extra", "/list/0/more", "/list/1", "/metadata/labels/team"]);
-        assert_eq!(managed(&live, &json!({"data": {"k": "v"}})), []);
+        assert_eq!(managed(&live, &wanted), []);
     }
 }

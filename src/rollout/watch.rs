@@ -168,9 +168,7 @@ impl Shared {
             self.tell(&owner, place, version);
         }
     }
-}
 
-impl Shared {
     /// A watch on a member broke: whether it can be reached is found out by a look.
     fn broke(&self, member: &str) {
         let state = self.state.lock();

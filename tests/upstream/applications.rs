@@ -56,12 +56,7 @@ pub fn placed(world: &mut World) -> Outcome {
     };
     let hub = world.hub();
     hub.ok(&["create", "namespace", NAMESPACE]);
-    let make = |name: &str| {
-        world.ok(&["create", name, "-n", NAMESPACE, "--connect=false", "-q"]);
-        let path = world.path(&format!("apps-{name}.kubeconfig"));
-        std::fs::write(&path, world.ok(&["kubeconfig", name, "-n", NAMESPACE])).expect("write");
-        Kubectl::new("kubectl", path)
-    };
+    let make = |name: &str| world.cluster_in("kubectl", NAMESPACE, name, &[]);
     let source = make("source");
     let members = MEMBERS.map(make);
 

@@ -31,11 +31,7 @@ pub fn carries(world: &mut World) -> Outcome {
     let file = real.kubeconfig();
     world.ok(&["fleet", "join", "pier", "--host", "--member-kubeconfig", file.to_str().expect("a path")]);
     let hub = world.hub();
-    hub.ok(&["create", "namespace", "moored"]);
-    world.ok(&["create", "moored", "-n", "moored", "--host", "skerry.pier", "--connect=false", "-q"]);
-    let path = world.path("moored.kubeconfig");
-    std::fs::write(&path, world.ok(&["kubeconfig", "moored", "-n", "moored"])).expect("write");
-    let tenant = Kubectl::new("kubectl", path);
+    let tenant = world.cluster_with("kubectl", "moored", &["--host", "skerry.pier"]);
     let id = hub.ok(&["get", "virtualcluster", "moored", "-n", "moored", "-o", "jsonpath={.status.id}"]);
 
     tenant.ok(&["create", "deployment", "plain", "--image=nginx"]);

@@ -1,7 +1,7 @@
 //! A real kubectl, of some minor, with some kubeconfig.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -27,6 +27,12 @@ impl Kubectl {
     /// Of a tool's name and a kubeconfig.
     pub fn new(program: &str, config: PathBuf) -> Self {
         Self { program: tool(program), config }
+    }
+
+    /// Its kubeconfig.
+    #[allow(dead_code, reason = "only the benchmark asks for it")]
+    pub fn config(&self) -> &Path {
+        &self.config
     }
 
     fn command(&self, args: &[&str]) -> Command {

@@ -127,11 +127,24 @@ impl World {
     /// A new virtual cluster in a namespace of its own, and kubectl as its owner.
     #[track_caller]
     pub fn cluster(&self, program: &str, name: &str) -> Kubectl {
-        let hub = self.hub();
-        hub.ok(&["create", "namespace", name]);
-        self.ok(&["create", name, "-n", name, "--connect=false", "-q"]);
-        let path = self.path(&format!("{name}.kubeconfig"));
-        std::fs::write(&path, self.ok(&["kubeconfig", name, "-n", name])).expect("write a kubeconfig");
+        self.cluster_with(program, name, &[])
+    }
+
+    /// The same with flags of `create`.
+    #[track_caller]
+    pub fn cluster_with(&self, program: &str, name: &str, flags: &[&str]) -> Kubectl {
+        self.hub().ok(&["create", "namespace", name]);
+        self.cluster_in(program, name, name, flags)
+    }
+
+    /// A new virtual cluster in a namespace that is there, and kubectl as its owner.
+    #[track_caller]
+    pub fn cluster_in(&self, program: &str, namespace: &str, name: &str, flags: &[&str]) -> Kubectl {
+        let mut create = vec!["create", name, "-n", namespace, "--connect=false", "-q"];
+        create.extend(flags);
+        self.ok(&create);
+        let path = self.path(&format!("{namespace}.{name}.kubeconfig"));
+        std::fs::write(&path, self.ok(&["kubeconfig", name, "-n", namespace])).expect("write a kubeconfig");
         Kubectl::new(program, path)
     }
 }

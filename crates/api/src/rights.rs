@@ -3,6 +3,7 @@
 //! On a host two ClusterRoles: one is bound inside tenants' namespaces only, by the isolation set; the other holds in
 //! the whole host and reads no Secret and no ConfigMap. Nothing but the preset `full` has a wildcard.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 const READ: [&str; 3] = ["get", "list", "watch"];
@@ -13,8 +14,13 @@ pub const SYNC_ROLE: &str = "skerry-tenant-sync";
 pub const MEMBER_ROLE: &str = "skerry-member";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
+fn rule(group: &str, resources: &[impl Serialize], verbs: &[&str]) -> Value {
     json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
+}
+
+/// A subresource of each of these resources.
+fn below(resources: &[&str], subresource: &str) -> Vec<String> {
+    resources.iter().map(|resource| format!("{resource}/{subresource}")).collect()
 }
 
 /// What Skerry may do in a member: the presets of a join.
@@ -95,16 +101,8 @@ pub fn manager() -> Vec<Value> {
     ];
     let mut rules = vec![
         rule("skerry.dev", &kinds, &ALL),
-        rule(
-            "skerry.dev",
-            &kinds.map(|k| [k, "status"].join("/")).each_ref().map(String::as_str),
-            &["get", "patch", "update"],
-        ),
-        rule(
-            "skerry.dev",
-            &kinds.map(|k| [k, "finalizers"].join("/")).each_ref().map(String::as_str),
-            &["update"],
-        ),
+        rule("skerry.dev", &below(&kinds, "status"), &["get", "patch", "update"]),
+        rule("skerry.dev", &below(&kinds, "finalizers"), &["update"]),
         rule("multicluster.x-k8s.io", &["clusterprofiles", "placementdecisions"], &ALL),
         rule(
             "multicluster.x-k8s.io",

@@ -1,8 +1,8 @@
 //! What one request holds: its place among the tenant's own, and a seat while it works.
 
 use std::future::Future;
+use std::task::Poll;
 
-use futures::future::{Either, select};
 use parking_lot::Mutex;
 
 use super::Place;
@@ -100,16 +100,13 @@ impl Turn {
 
     /// Waits for something outside of the process, without the seat unless it is there already.
     pub async fn away<T>(&self, work: impl Future<Output = T>) -> Result<T, ApiStatus> {
-        let work = std::pin::pin!(work);
-        let done = match select(work, std::future::ready(())).await {
-            Either::Left((done, _)) => done,
-            Either::Right(((), work)) => {
-                self.leave();
-                let done = work.await;
-                self.sit().await?;
-                done
-            }
-        };
+        let mut work = std::pin::pin!(work);
+        if let Poll::Ready(done) = futures::poll!(work.as_mut()) {
+            return Ok(done);
+        }
+        self.leave();
+        let done = work.await;
+        self.sit().await?;
         Ok(done)
     }
 }
