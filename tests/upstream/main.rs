@@ -12,11 +12,9 @@
 
 mod applications;
 mod apps;
-mod control_plane;
 mod fleet;
 mod hosts;
 mod hub;
-mod kubectl;
 mod placement;
 mod standalone;
 mod verbs;
@@ -26,6 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use skerry_testkit::upstream::{control_plane, kubectl};
 use world::World;
 
 /// How a case ended, when it did not fail.
