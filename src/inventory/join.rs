@@ -2,6 +2,7 @@
 //! token; never the kubeconfig that was handed in. Repeating it continues where it stopped.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, ListParams};
@@ -15,6 +16,7 @@ use skerry_api::{ClusterProfile, ClusterReport, labels};
 use skerry_kit::kubeconfig::{Entry, KubeconfigError, User};
 use skerry_kit::{apply, error};
 
+use super::front_door;
 use super::health::statement;
 use super::names::{is_member_name, real_name};
 use super::profile::Facts;
@@ -41,6 +43,8 @@ pub struct Join {
     pub host: bool,
     /// Its nodes are simulated.
     pub simulated: bool,
+    /// Where pods of a host dial the API that tenants share.
+    pub front_door: Option<SocketAddr>,
     /// ServiceAccount and rights are there already, from the chart.
     pub granted: bool,
 }
@@ -126,7 +130,10 @@ pub async fn push(
     let profile = real_name(&settings.manager, &join.name);
     refuse_duplicates(hub, settings, &profile, &id).await?;
     if !join.granted {
-        grant(&member, join.rights, join.host).await.map_err(at("rights"))?;
+        let owner = grant(&member, join.rights, join.host).await.map_err(at("rights"))?;
+        if join.host && !join.simulated {
+            front_door::ensure(&member, join.front_door, Some(&owner)).await.map_err(at("front door"))?;
+        }
     }
     let token = mint(&member).await.map_err(at("token"))?;
     ensure_namespace(hub, &settings.namespace).await?;
