@@ -7,11 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::Client;
 use kube::api::Api;
+use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
-use skerry_api::labels;
 use skerry_api::virtual_cluster::reasons::managers;
+use skerry_api::{ClusterReport, labels};
 use skerry_kit::apply;
 
 use super::join::{ensure_namespace, typed};
@@ -52,6 +52,31 @@ pub(crate) async fn ensure(
         apply::apply(&slices, managers::PROVISION, &typed(slice(outside, owner))?).await?;
     }
     Ok(())
+}
+
+/// The addresses that pods of a host dial: of its Service, whoever made it.
+pub(crate) async fn find(host: &Client) -> Result<Vec<SocketAddr>, kube::Error> {
+    let services: Api<Service> = Api::namespaced(host.clone(), labels::SYSTEM_NAMESPACE);
+    Ok(services.get_opt(NAME).await?.as_ref().map(addresses).unwrap_or_default())
+}
+
+/// The same of a Service that was read.
+pub fn addresses(service: &Service) -> Vec<SocketAddr> {
+    let Some(spec) = &service.spec else { return Vec::new() };
+    let port = spec.ports.iter().flatten().next().and_then(|p| u16::try_from(p.port).ok()).unwrap_or(443);
+    let ips = spec.cluster_ips.iter().flatten().filter_map(|ip| ip.parse().ok());
+    ips.map(|ip| SocketAddr::new(ip, port)).collect()
+}
+
+/// As they stand in the annotation of the host's report.
+pub(super) fn written(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// What a report says of them.
+pub fn read(report: &ClusterReport) -> Vec<SocketAddr> {
+    let text = report.annotations().get(labels::FRONT_DOOR).map(String::as_str).unwrap_or_default();
+    text.split(',').filter_map(|a| a.parse().ok()).collect()
 }
 
 fn metadata(owner: Option<&Value>) -> Value {
@@ -106,5 +131,18 @@ mod tests {
             "a slice's port goes by name"
         );
         assert_eq!(made["endpoints"][0]["addresses"][0], "10.0.0.5");
+    }
+
+    #[test]
+    fn front_door_is_read_as_it_was_written() {
+        let spec = json!({"clusterIPs": ["10.96.0.9", "fd00::9"], "ports": [{"port": 443}]});
+        let found = addresses(&serde_json::from_value(json!({"spec": spec})).unwrap());
+        let text = written(&found);
+        assert_eq!(text, "10.96.0.9:443,[fd00::9]:443");
+        let report = json!({"apiVersion": "skerry.dev/v1alpha1", "kind": "ClusterReport",
+            "metadata": {"name": "a", "annotations": {labels::FRONT_DOOR: text}}, "spec": {"mode": "Push"}});
+        assert_eq!(read(&serde_json::from_value(report).unwrap()), found);
+        let headless = json!({"spec": {"clusterIPs": ["None"]}});
+        assert!(addresses(&serde_json::from_value(headless).unwrap()).is_empty());
     }
 }

@@ -135,10 +135,12 @@ pub async fn push(
             front_door::ensure(&member, join.front_door, Some(&owner)).await.map_err(at("front door"))?;
         }
     }
+    let doors =
+        if join.host { front_door::find(&member).await.map_err(at("front door"))? } else { Vec::new() };
     let token = mint(&member).await.map_err(at("token"))?;
     ensure_namespace(hub, &settings.namespace).await?;
     store_credential(hub, settings, join, &address, &token).await?;
-    store_member(hub, settings, join, &profile, &id, &version, &address).await?;
+    store_member(hub, settings, join, &profile, &id, &version, &address, &doors).await?;
     if join.rights != Rights::Observe {
         let writer = match system {
             Some(system) => system,
@@ -266,6 +268,7 @@ async fn store_credential(
     apply::apply(&api, managers::INVENTORY, &typed(secret)?).await.map(drop)
 }
 
+#[allow(clippy::too_many_arguments, reason = "called once, with all that a join has found")]
 async fn store_member(
     hub: &Client,
     settings: &InventorySettings,
@@ -274,6 +277,7 @@ async fn store_member(
     id: &str,
     version: &str,
     address: &Address,
+    doors: &[SocketAddr],
 ) -> Result<(), kube::Error> {
     let reports: Api<ClusterReport> = Api::namespaced(hub.clone(), &settings.namespace);
     let mut spec = json!({
@@ -287,7 +291,10 @@ async fn store_member(
     if !join.labels.is_empty() {
         spec["labels"] = json!(join.labels);
     }
-    let report = json!({"metadata": {"name": profile, "namespace": settings.namespace}, "spec": spec});
+    let mut report = json!({"metadata": {"name": profile, "namespace": settings.namespace}, "spec": spec});
+    if !doors.is_empty() {
+        report["metadata"]["annotations"] = json!({labels::FRONT_DOOR: front_door::written(doors)});
+    }
     apply::apply(&reports, managers::CLI, &typed(report)?).await?;
     let status = json!({"memberID": id, "verdict": "Healthy", "kubernetesVersion": version, "profileManager": settings.manager});
     apply::apply_status(&reports, managers::INVENTORY, profile, status).await?;
