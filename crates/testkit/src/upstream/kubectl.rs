@@ -43,7 +43,7 @@ impl Kubectl {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         let home = self.config.parent().expect("a folder");
-        command.args(args).args(["--request-timeout=60s"]).env("KUBECONFIG", &self.config).env("HOME", home);
+        command.arg("--request-timeout=60s").args(args).env("KUBECONFIG", &self.config).env("HOME", home);
         command
     }
 

@@ -196,6 +196,11 @@ impl Cluster {
         self.namespaces.machine_address()
     }
 
+    /// By which its interface and its control groups are called on this machine.
+    pub fn name(&self) -> &str {
+        self.namespaces.group()
+    }
+
     /// Logs and data.
     pub fn folder(&self) -> &Path {
         self.folder.path()
