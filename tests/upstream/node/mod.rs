@@ -5,6 +5,7 @@ mod data;
 mod downward;
 mod environment;
 mod front_door;
+mod lives;
 mod scheduling;
 mod states;
 mod tokens;
@@ -24,6 +25,8 @@ pub use data::files as sy43;
 pub use downward::values as sy46;
 pub use environment::printed as sy42;
 pub use front_door::reached as ki13;
+pub use lives::claims as sy87;
+pub use lives::outlive as sy14;
 pub use scheduling::judged as sy49;
 pub use states::told as sy40_states;
 pub use tokens::used as sy44;
@@ -51,7 +54,7 @@ enum Place {
 static STAGE: Mutex<Option<Place>> = Mutex::new(None);
 
 /// Runs a case on the stage, or says what the machine lacks for one.
-fn on_node(case: impl FnOnce(&Stage)) -> Outcome {
+fn on_node(case: impl FnOnce(&mut Stage)) -> Outcome {
     let mut place = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
     match place.get_or_insert_with(open) {
         Place::Lacking(why) => Outcome::Skipped(why.clone()),
