@@ -69,7 +69,7 @@ fn open() -> Place {
     let cluster = match Cluster::start() {
         Ok(cluster) => cluster,
         Err(lacking @ NodeError::Lacks(_)) => return Place::Lacking(lacking.to_string()),
-        Err(failed) => panic!("no node: {failed}"),
+        Err(failed) => panic!("no node: {failed:?}"),
     };
     let world = World::at(cluster.machine_address().into());
     let file = cluster.kubeconfig();

@@ -1,6 +1,6 @@
 //! Pods and what makes them, as containers (SY-40), and Services between them (SV1).
 
-use skerry_testkit::upstream::control_plane::Controllers;
+use skerry_testkit::upstream::controllers::Controllers;
 use skerry_testkit::upstream::node::{BUSYBOX, NAME};
 
 use super::on_node;

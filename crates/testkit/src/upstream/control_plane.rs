@@ -28,33 +28,6 @@ impl Default for Settings {
     }
 }
 
-/// Some controllers of upstream on some cluster, as whom the kubeconfig says; it ends with the value.
-pub struct Controllers {
-    process: Child,
-    _folder: tempfile::TempDir,
-}
-
-impl Controllers {
-    /// Starts them.
-    pub fn start(kubeconfig: &Path, names: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let flags = [
-            format!("--kubeconfig={}", kubeconfig.display()),
-            format!("--controllers={names}"),
-            "--leader-elect=false".to_owned(),
-            "--secure-port=0".to_owned(),
-        ];
-        Self { process: start(folder.path(), "kube-controller-manager", &flags), _folder: folder }
-    }
-}
-
-impl Drop for Controllers {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 /// The processes and their folder.
 pub struct ControlPlane {
     folder: tempfile::TempDir,
@@ -62,7 +35,7 @@ pub struct ControlPlane {
     processes: Vec<Child>,
 }
 
-fn start(folder: &Path, name: &str, args: &[String]) -> Child {
+pub(super) fn start(folder: &Path, name: &str, args: &[String]) -> Child {
     let log = std::fs::File::create(folder.join(format!("{name}.log"))).expect("a log");
     Command::new(tool(name))
         .args(args)

@@ -5,9 +5,9 @@ use std::path::Path;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use serde_json::json;
 
+use super::error::{NodeError, write};
 use super::images::PAUSE;
 use super::lacks::PLUGINS;
-use super::{NodeError, write};
 
 /// The authority of the kubelet's clients and the credential of kube-apiserver; answers the flags that name it.
 pub fn credentials(folder: &Path) -> Result<Vec<String>, NodeError> {

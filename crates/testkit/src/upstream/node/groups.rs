@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::NodeError;
+use super::error::NodeError;
 
 const ROOT: &str = "/sys/fs/cgroup";
 

@@ -7,8 +7,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::error::{NodeError, run, write};
 use super::namespaces::Namespaces;
-use super::{NodeError, run, write};
 use crate::upstream::kubectl::tool;
 
 /// What containerd starts for every pod.

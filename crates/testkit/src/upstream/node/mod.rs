@@ -5,6 +5,7 @@
 //! the network are gone with the last of them. What outlives it, control groups and files, is removed on drop.
 
 mod configuration;
+mod error;
 mod groups;
 mod images;
 mod lacks;
@@ -13,11 +14,13 @@ mod namespaces;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
+pub use error::NodeError;
 pub use lacks::lacks;
 
+use self::error::write;
 use self::namespaces::Namespaces;
 use super::control_plane::{ControlPlane, Settings};
 use super::kubectl::{Kubectl, tool};
@@ -30,41 +33,6 @@ pub use images::{BUSYBOX, KUBECTL};
 
 const TOKEN: &str = "upstream-tier-node";
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// Why there is no node.
-#[derive(Debug, thiserror::Error)]
-pub enum NodeError {
-    /// The machine cannot have one; each reason by name.
-    #[error("this machine lacks {}", .0.join(", "))]
-    Lacks(Vec<String>),
-    /// A command of the machine failed.
-    #[error("{command}: {message}")]
-    Command {
-        /// Command.
-        command: String,
-        /// What it said.
-        message: String,
-    },
-    /// A file could not be written or read.
-    #[error("{path}: {source}")]
-    File {
-        /// File.
-        path: PathBuf,
-        /// Cause.
-        source: std::io::Error,
-    },
-    /// A certificate could not be made.
-    #[error("a certificate for the kubelet's clients")]
-    Certificate(#[from] rcgen::Error),
-    /// Something did not happen in time.
-    #[error("not within {LIMIT:?}: {what}; {log}")]
-    Late {
-        /// What.
-        what: &'static str,
-        /// The end of a log that may say why.
-        log: String,
-    },
-}
 
 /// The cluster. Its parts end in the order of the fields.
 pub struct Cluster {
@@ -215,20 +183,4 @@ impl Drop for Cluster {
             let _ = process.wait();
         }
     }
-}
-
-/// Runs a command that must succeed; answers its output.
-fn run(command: &mut Command) -> Result<String, NodeError> {
-    let name = format!("{command:?}");
-    let failed = |message: String| NodeError::Command { command: name.clone(), message };
-    let out = command.stdin(Stdio::null()).output().map_err(|e| failed(e.to_string()))?;
-    if !out.status.success() {
-        return Err(failed(format!("{} {}{}", out.status, text(&out.stdout), text(&out.stderr))));
-    }
-    Ok(text(&out.stdout))
-}
-
-/// Writes a file.
-fn write(path: &Path, body: impl AsRef<[u8]>) -> Result<(), NodeError> {
-    std::fs::write(path, body).map_err(|source| NodeError::File { path: path.to_path_buf(), source })
 }

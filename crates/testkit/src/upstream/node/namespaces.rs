@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::error::{NodeError, run, write};
 use super::groups::{self, Groups};
-use super::{NodeError, run};
 
 /// What the first process does: private places for what the parts write at fixed paths, kernel settings that a
 /// kubelet insists on as files of the node's own, and then reaping what is orphaned, for ever.
@@ -46,9 +46,9 @@ impl Namespaces {
     /// Makes them; the two ends of the pair have addresses.
     pub fn open(folder: &Path) -> Result<Self, NodeError> {
         let script = folder.join("init.sh");
-        super::write(&script, INIT)?;
+        write(&script, INIT)?;
         let log = folder.join("init.log");
-        super::write(&log, "")?;
+        write(&log, "")?;
         let open = |source| NodeError::File { path: log.clone(), source };
         let to = std::fs::File::options().append(true).open(&log).map_err(open)?;
         let again = to.try_clone().map_err(open)?;
