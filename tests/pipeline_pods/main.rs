@@ -14,6 +14,7 @@
 mod hub;
 mod kinds;
 mod life;
+mod matrix;
 mod restart;
 mod strangers;
 mod world;
