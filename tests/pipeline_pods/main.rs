@@ -16,5 +16,6 @@ mod kinds;
 mod life;
 mod matrix;
 mod restart;
+mod services;
 mod strangers;
 mod world;

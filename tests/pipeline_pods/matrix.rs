@@ -20,8 +20,10 @@ struct Kind {
     edit: fn() -> Value,
     has_followed: fn(&Value) -> bool,
     /// The host's status, and whether the tenant sees it.
-    status: Option<(fn() -> Value, fn(&Value) -> bool)>,
+    status: Option<(fn() -> Value, Test)>,
 }
+
+type Test = fn(&Value) -> bool;
 
 const CARRIED: &str = "skerry.dev/sync";
 
