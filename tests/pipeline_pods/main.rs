@@ -14,6 +14,8 @@
 mod hub;
 mod kinds;
 mod life;
+mod matrix;
 mod restart;
+mod services;
 mod strangers;
 mod world;
