@@ -7,6 +7,7 @@ use skerry_api::labels;
 use skerry_kit::isolation::{NetworkIsolation, PodSecurity};
 
 use crate::{
+    engine::dns::DnsSpec,
     facts::{DnsMode, IsolationFacts, Network},
     kinds::pod::Level,
     mapping::Mapping,
@@ -89,8 +90,8 @@ pub struct Effective {
     pub class: String,
     /// `spec.network.clusterDomain`.
     pub cluster_domain: String,
-    /// `spec.network.dns.mode`.
-    pub dns_mode: String,
+    /// `spec.network.dns`.
+    pub dns: DnsSpec,
 }
 
 impl Effective {
@@ -112,9 +113,9 @@ impl Effective {
             denied: list("deniedCIDRs", &skerry_api::virtual_cluster::DENIED_CIDRS),
             ..NetworkIsolation::default()
         });
+        let policy: HostPolicy = part(Some(host_policy));
         Self {
             settings: Arc::new(part(spec.get("sync"))),
-            policy: Arc::new(part(Some(host_policy))),
             quota: quota
                 .map(|(k, v)| (k.clone(), v.as_str().map_or_else(|| v.to_string(), str::to_owned)))
                 .collect(),
@@ -129,7 +130,8 @@ impl Effective {
             retain_volumes: text("/deletion/volumes", "Delete") == "Retain",
             class: class.to_owned(),
             cluster_domain: text("/network/clusterDomain", "cluster.local"),
-            dns_mode: text("/network/dns/mode", "Shared"),
+            dns: DnsSpec::read(spec.pointer("/network/dns"), &policy),
+            policy: Arc::new(policy),
         }
     }
 
@@ -196,8 +198,8 @@ impl TenantEntry {
         let effective = Effective::read(spec, host_policy, class);
         let network = Network {
             cluster_domain: effective.cluster_domain.clone(),
-            dns: if effective.dns_mode == "None" { DnsMode::None } else { network.dns },
-            dns_pending: effective.dns_mode == "Shared" || effective.dns_mode == "Dedicated",
+            dns: if effective.dns.mode == "None" { DnsMode::None } else { network.dns },
+            dns_pending: matches!(&*effective.dns.mode, "Shared" | "Dedicated"),
             ..network
         };
         Some(Self {

@@ -47,6 +47,9 @@ impl Kind {
         Kind::Pod,
     ];
 
+    /// Kinds that a tenant's DNS answers from.
+    pub const RESOLVED: [Kind; 4] = [Kind::Namespace, Kind::Service, Kind::EndpointSlice, Kind::Pod];
+
     /// Kinds that go down, each with a `Translator`.
     pub const CARRIED: [Kind; 6] = [
         Kind::ConfigMap,

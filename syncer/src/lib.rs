@@ -18,7 +18,7 @@
 //! reads a clock of another machine.
 
 mod directory;
-pub mod dns;
+mod dns;
 mod engine;
 pub mod facts;
 pub mod kind;
@@ -32,6 +32,7 @@ mod status;
 mod wire;
 
 pub use directory::{Effective, EmbeddedSource, HostEntry, Owner, Reach, TenantEntry};
+pub use dns::Servers as DnsServers;
 pub use engine::{
     Periods, Syncer, SyncerConfig, SyncerHandle,
     gate::{Allocation, ReserveError},

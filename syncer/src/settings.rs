@@ -262,6 +262,8 @@ pub struct HostPolicy {
     pub load_balancer_classes: Vec<String>,
     /// Metadata key prefixes.
     pub metadata: Prefixes,
+    /// What of the host tenants may see, as `services:ns/name` or `services:ns/*`.
+    pub imports: Vec<String>,
 }
 
 impl Default for HostPolicy {
@@ -288,6 +290,7 @@ impl Default for HostPolicy {
             external_ips: Vec::new(),
             load_balancer_classes: Vec::new(),
             metadata: Prefixes::default(),
+            imports: Vec::new(),
         }
     }
 }

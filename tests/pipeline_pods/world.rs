@@ -16,7 +16,7 @@ use skerry_apiserver::identity::Identity;
 use skerry_apiserver::listen::Server;
 use skerry_apiserver::tenant::TenantId;
 use skerry_syncer::{
-    EmbeddedSource, HostEntry, Periods, Reach, Syncer, SyncerConfig, SyncerHandle, TenantEntry,
+    DnsServers, EmbeddedSource, HostEntry, Periods, Reach, Syncer, SyncerConfig, SyncerHandle, TenantEntry,
     facts::Network,
 };
 use tokio::sync::watch;
@@ -254,6 +254,7 @@ impl World {
             pending: Duration::from_secs(3),
             ..Periods::default()
         };
+        config.dns = Some(Arc::new(DnsServers::new([127, 0, 0, 1].into(), [127, 0, 0, 1].into())));
         config.embedded =
             self.server.as_ref().map(|server| EmbeddedSource { client: server.system_client("syncer") });
         let syncer = Syncer::new(config);

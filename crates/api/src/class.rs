@@ -266,6 +266,9 @@ optional! {
         /// Annotation keys that a carried ServiceAccount may keep.
         #[schemars(schema_with = "schema::names")]
         pub service_account_annotations: Vec<String>,
+        /// What of the host tenants may see, as services:namespace/name or services:namespace/*.
+        #[schemars(length(max = 64), inner(length(max = 317)))]
+        pub imports: Vec<String>,
     }
 }
 

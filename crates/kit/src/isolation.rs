@@ -72,6 +72,8 @@ pub struct NetworkIsolation {
     pub front_door: Vec<String>,
     /// Port of the front door; 0: any.
     pub front_door_port: u16,
+    /// Address and port of the tenant's DNS behind its Service, where Skerry serves it.
+    pub dns: Option<(String, u16)>,
 }
 
 /// A ServiceAccount.
@@ -211,6 +213,10 @@ fn policies(facts: &IsolationFacts, namespace: &HostNamespace, network: &Network
         to.extend(internet(&network.denied));
     }
     let mut egress = vec![json!({ "to": to }), dns_rule()];
+    if let Some((address, port)) = &network.dns {
+        let ports = ["UDP", "TCP"].map(|p| json!({"protocol": p, "port": port}));
+        egress.push(json!({"to": blocks(&[host_cidr(address)]), "ports": ports}));
+    }
     if !doors.is_empty() {
         let mut rule = json!({"to": blocks(&doors)});
         if network.front_door_port != 0 {
@@ -269,6 +275,7 @@ mod tests {
                 denied: vec!["10.0.0.0/8".into(), "fc00::/7".into()],
                 front_door: vec!["10.0.0.9".into()],
                 front_door_port: 6443,
+                dns: Some(("10.0.0.8".into(), 20_001)),
             }),
             syncer: Some(Subject { namespace: "skerry-system".into(), name: "skerry-syncer".into() }),
             ..IsolationFacts::default()

@@ -12,7 +12,7 @@ use clap::{ArgAction, Args};
 use serde_json::json;
 use skerry_apiserver::config::{Role, ServerConfig};
 use skerry_apiserver::listen::Server;
-use skerry_syncer::{EmbeddedSource, Syncer, SyncerConfig};
+use skerry_syncer::{DnsServers, EmbeddedSource, Syncer, SyncerConfig};
 use skerry_telemetry::logs::{self, Format};
 use skerry_telemetry::{Metrics, Shutdown};
 use tokio::net::TcpListener;
@@ -28,6 +28,7 @@ use super::exit::Failure;
 use crate::context::Settings;
 use crate::control_plane::admin::Admin;
 use crate::control_plane::embedded::{Embedded, FrontDoor, SystemClients as _};
+use crate::inventory::front_door;
 use crate::manager::{self, Parts};
 use data::DataDir;
 use hosts::HostSpec;
@@ -200,6 +201,7 @@ async fn start(
     let mut config = SyncerConfig::new(tenant_list, host_list);
     config.embedded = Some(EmbeddedSource { client: server.system_client("syncer") });
     config.hub = in_process("syncer").tenant(&hub_id);
+    config.dns = dns_servers(url);
     let syncer = Syncer::new(config);
     server.attach_service_gate(Arc::new(Gate(syncer.handle())));
     tasks.push(tokio::spawn(syncer.run(shutdown.token())));
@@ -218,6 +220,12 @@ async fn start(
     let parts = Parts { hub: hub_client, settings, embedded: Some(embedded), metrics: Metrics::default() };
     tasks.push(tokio::spawn(manager::run(parts, shutdown.clone())));
     Ok(tasks)
+}
+
+/// DNS for pods, where they can dial the address of the API server.
+fn dns_servers(url: &str) -> Option<Arc<DnsServers>> {
+    let address = front_door::address_of(&format!("{url}/clusters/").parse().ok()?)?;
+    Some(Arc::new(DnsServers::new(address.ip(), address.ip())))
 }
 
 /// The ready lines.

@@ -91,3 +91,59 @@ fn fitting(question: &Message, packet: &[u8]) -> Option<Message> {
     };
     (answer.metadata.id == question.metadata.id && same(&answer, question)).then_some(answer)
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::op::{MessageType, Query};
+    use hickory_proto::rr::{Name, RecordType};
+
+    use super::*;
+
+    fn question() -> Message {
+        let mut question = Message::query();
+        question.add_query(Query::query(Name::from_ascii("example.com.").expect("a name"), RecordType::A));
+        question
+    }
+
+    /// A server that sends a forged answer first, then the true one.
+    async fn server(truncated: bool) -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        let address = socket.local_addr().expect("an address");
+        let streams = tokio::net::TcpListener::bind(address).await.expect("the same port");
+        tokio::spawn(async move {
+            let mut buffer = [0; 512];
+            let (length, peer) = socket.recv_from(&mut buffer).await.expect("a question");
+            let mut answer = Message::from_vec(&buffer[..length]).expect("DNS");
+            answer.metadata.message_type = MessageType::Response;
+            answer.metadata.truncation = truncated;
+            let mut forged = answer.clone();
+            forged.metadata.id = forged.metadata.id.wrapping_add(1);
+            for packet in [forged, answer.clone()] {
+                socket.send_to(&packet.to_vec().expect("a packet"), peer).await.expect("sent");
+            }
+            if truncated {
+                let (mut stream, _) = streams.accept().await.expect("a connection");
+                answer.metadata.truncation = false;
+                let packet = answer.to_vec().expect("a packet");
+                stream.write_u16(u16::try_from(packet.len()).expect("short")).await.expect("sent");
+                stream.write_all(&packet).await.expect("sent");
+            }
+        });
+        address
+    }
+
+    /// A silent server is passed over, another's answer is not taken, a cut one is fetched whole.
+    #[tokio::test]
+    async fn dns_dn3_forwards() {
+        let silent = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        let silent = silent.local_addr().expect("an address");
+        for truncated in [false, true] {
+            let question = question();
+            let answer = ask(&question, &[silent, server(truncated).await]).await.expect("an answer");
+            assert_eq!(answer.metadata.id, question.metadata.id);
+            assert!(!answer.metadata.truncation);
+        }
+        assert!(matches!(ask(&question(), &[]).await, Err(ForwardError::Nobody)));
+        assert!(matches!(ask(&question(), &[silent]).await, Err(ForwardError::Silent)));
+    }
+}

@@ -22,5 +22,5 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
-pub use serve::{OpenError, Servers};
+pub use serve::Servers;
 pub(crate) use zone::{Data, Settings, Zone};

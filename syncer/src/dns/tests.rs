@@ -39,7 +39,7 @@ fn zone() -> Zone {
         ]),
         upstream: Vec::new(),
     };
-    let mut zone = Zone { settings, ..Zone::default() };
+    let mut zone = Zone::new(settings);
     for name in ["shop", "empty"] {
         zone.seen(kind::Kind::Namespace, &TenantObj(json!({"metadata": {"name": name}})));
     }

@@ -121,6 +121,11 @@ pub struct Zone {
 }
 
 impl Zone {
+    /// A zone without names.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
     /// Answers for a name without its last dot, in lower case.
     pub fn lookup(&self, name: &str, kind: Kind) -> Found {
         let mut before = Vec::new();

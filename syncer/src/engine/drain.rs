@@ -152,6 +152,18 @@ pub(super) async fn pass(engine: &Arc<Engine>, tenant: &Arc<Tenant>) -> Result<(
         });
         entry.count += 1;
     }
+    let home = work.facts.mapping.home();
+    let home = spaces.iter().find(|s| s.name() == home.as_str() && work.facts.mapping.marked(s));
+    if let (true, Some(space)) = (left.is_empty(), home) {
+        let swept = super::dns::remove_home(&work, space).await?;
+        left.extend(swept.left);
+        if swept.ours == 0 && swept.foreign == 0 && !space.deleting() {
+            work.wrote("host_writes_total", "delete", Kind::Namespace);
+            work.host().delete(&Kind::Namespace.path("", space.name()), space.uid(), None).await?;
+        }
+        let (kind, example) = (Kind::Namespace.name(), space.name().to_owned());
+        left.entry(kind).or_insert(Remaining { kind: kind.to_owned(), count: 1, example, blocked_on: None });
+    }
     *tenant.remaining.lock() = Some(left.into_values().collect());
     Ok(())
 }

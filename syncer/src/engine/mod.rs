@@ -8,6 +8,7 @@ mod carry;
 mod data;
 pub mod decide;
 mod dispatch;
+pub(crate) mod dns;
 mod drain;
 pub(crate) mod gate;
 mod hosts;
@@ -39,6 +40,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     directory::{EmbeddedSource, HostEntry, TenantEntry},
+    dns::Servers,
     status::SyncStates,
 };
 use cache::Cache;
@@ -84,6 +86,8 @@ pub struct SyncerConfig {
     pub embedded: Option<EmbeddedSource>,
     /// The hub, where status is written; `None`: only the channel tells.
     pub hub: Option<kube::Client>,
+    /// DNS for tenants; `None`: it is not served here, and pods keep their host's.
+    pub dns: Option<Arc<Servers>>,
     /// Periods.
     pub periods: Periods,
     /// Most bytes of bodies held in memory.
@@ -96,7 +100,15 @@ impl SyncerConfig {
         tenants: watch::Receiver<Arc<Vec<Arc<TenantEntry>>>>,
         hosts: watch::Receiver<Arc<Vec<HostEntry>>>,
     ) -> Self {
-        Self { tenants, hosts, embedded: None, hub: None, periods: Periods::default(), cache_bytes: 64 << 20 }
+        Self {
+            tenants,
+            hosts,
+            embedded: None,
+            hub: None,
+            dns: None,
+            periods: Periods::default(),
+            cache_bytes: 64 << 20,
+        }
     }
 }
 
@@ -107,6 +119,7 @@ pub(crate) struct Engine {
     pub(crate) cache: Mutex<Cache>,
     pub(crate) hub: Option<kube::Client>,
     pub(crate) embedded: Option<EmbeddedSource>,
+    pub(crate) dns: Option<Arc<Servers>>,
     pub(crate) periods: Periods,
     pub(crate) states: watch::Sender<SyncStates>,
     /// A tenant is open now: its state is not left to the next tick.
@@ -135,13 +148,14 @@ pub struct SyncerHandle {
 impl Syncer {
     /// A syncer that has not begun.
     pub fn new(config: SyncerConfig) -> Self {
-        let SyncerConfig { tenants, hosts, embedded, hub, periods, cache_bytes } = config;
+        let SyncerConfig { tenants, hosts, embedded, hub, dns, periods, cache_bytes } = config;
         let engine = Engine {
             tenants: RwLock::default(),
             hosts: RwLock::default(),
             cache: Mutex::new(Cache::new(cache_bytes)),
             hub,
             embedded,
+            dns,
             periods,
             states: watch::Sender::new(Arc::new(BTreeMap::new())),
             stirred: tokio::sync::Notify::new(),

@@ -35,8 +35,9 @@ pub(super) async fn ensure(pass: &Pass, name: &Arc<str>) -> Result<(), StepError
     }
     let Some(host) = pass.facts.host_namespace(name) else { return Ok(()) };
     let Some(fact) = pass.facts.namespaces.get(name).cloned() else { return Ok(()) };
+    super::dns::ensure(pass).await?;
     let mut known = false;
-    for object in isolation(&facts(pass), &namespace_of(pass, name, &host)) {
+    for object in isolation(&set_facts(pass), &namespace_of(pass, name, &host)) {
         let (live, existed) = ensure_object(pass, &object).await.map_err(StepError::Host)?;
         if object.get("kind") == Some(&Value::from("Namespace")) {
             if pass.facts.mapping.prove_namespace(&live).is_none() || live.deleting() {
@@ -49,6 +50,7 @@ pub(super) async fn ensure(pass: &Pass, name: &Arc<str>) -> Result<(), StepError
                 return Err(StepError::Host(error));
             }
             known = existed;
+            pass.tenant.zone.write().alias(&host, name);
             let mut model = pass.tenant.model.lock();
             model.spaces.insert(host.as_str().into(), name.clone());
             let namespaces = Arc::make_mut(&mut model.namespaces);
@@ -66,12 +68,15 @@ pub(super) async fn ensure(pass: &Pass, name: &Arc<str>) -> Result<(), StepError
     Ok(())
 }
 
-fn facts(pass: &Pass) -> IsolationFacts {
+/// What the isolation set of the tenant's namespaces is computed from.
+pub(super) fn set_facts(pass: &Pass) -> IsolationFacts {
     let entry = pass.tenant.entry();
     let effective = &entry.effective;
     let network = effective.isolation.clone().map(|mut network| {
         network.front_door = entry.network.front_door.clone();
         network.front_door_port = entry.network.port;
+        let port = pass.tenant.dns.read().as_ref().map(|dns| dns.port);
+        network.dns = pass.engine.dns.as_ref().map(|servers| servers.advertise.to_string()).zip(port);
         network
     });
     IsolationFacts {
@@ -108,7 +113,7 @@ fn namespace_of(pass: &Pass, name: &Arc<str>, host: &HostName) -> HostNamespace 
 
 /// Brings one object of our own to its state: read first, so that a pass that finds all in order writes nothing.
 /// Gives the object and whether it was there before.
-async fn ensure_object(pass: &Pass, object: &Value) -> Result<(HostObj, bool), WireError> {
+pub(super) async fn ensure_object(pass: &Pass, object: &Value) -> Result<(HostObj, bool), WireError> {
     let path = path_of(object);
     pass.cost.one();
     if let Some(found) = pass.host().find(&path).await? {

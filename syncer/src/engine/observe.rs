@@ -68,6 +68,9 @@ impl Engine {
             (touched, Kind::CARRIED.contains(&kind) && (!data || model.referenced(&key)))
         };
         let Some(touched) = touched else { return };
+        if Kind::RESOLVED.contains(&kind) {
+            tenant.zone.write().seen(kind, &object);
+        }
         if keep {
             self.cache.lock().put(&tenant.id, &key, Side::Tenant, object.version(), &object.0);
         }
@@ -78,6 +81,9 @@ impl Engine {
     /// Takes in that a tenant object is gone.
     pub(crate) fn tenant_gone(&self, tenant: &Arc<Tenant>, key: &Key, version: u64, seen: bool) {
         let touched = tenant.model.lock().tenant_gone(key, version, seen);
+        if Kind::RESOLVED.contains(&key.kind) {
+            tenant.zone.write().gone(key.kind, &(key.namespace.to_string(), key.name.to_string()));
+        }
         self.cache.lock().remove(&tenant.id, key, Side::Tenant);
         self.touch(tenant, touched, Lane::Urgent);
     }

@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     directory::{HostEntry, TenantEntry},
-    facts::{Facts, HostFacts},
+    dns::Zone,
+    facts::{DnsMode, Facts, HostFacts, Network},
     kind::Kind,
     kinds::event::Bucket,
     status::Problem,
@@ -98,6 +99,14 @@ impl Host {
     }
 }
 
+/// Where a tenant's DNS is found.
+pub struct TenantDns {
+    /// Addresses of its Service on the host.
+    pub addresses: Vec<String>,
+    /// Port behind it.
+    pub port: u16,
+}
+
 /// A tenant at work.
 pub struct Tenant {
     /// Its id.
@@ -124,6 +133,10 @@ pub struct Tenant {
     pub replaced: AtomicBool,
     /// One host namespace is prepared at a time.
     pub prepare: tokio::sync::Mutex<()>,
+    /// What its DNS answers (DN2).
+    pub zone: Arc<RwLock<Zone>>,
+    /// Its DNS on the host, once it is there.
+    pub dns: RwLock<Option<TenantDns>>,
     /// Something of it was looked at since its state was told last.
     pub moved: AtomicBool,
     /// What a drain has left.
@@ -148,6 +161,10 @@ impl Tenant {
             problems: Mutex::default(),
             replaced: AtomicBool::new(false),
             prepare: tokio::sync::Mutex::default(),
+            zone: Arc::new(RwLock::new(Zone::new(
+                entry.effective.dns.settings(&entry.network.cluster_domain),
+            ))),
+            dns: RwLock::default(),
             moved: AtomicBool::new(true),
             remaining: Mutex::default(),
             stop,
@@ -175,6 +192,8 @@ impl Tenant {
         }
         *known = entry;
         if changed {
+            self.zone.write().settings = known.effective.dns.settings(&known.network.cluster_domain);
+            *self.dns.write() = None;
             let mut model = self.model.lock();
             model.epoch += 1;
             model.prepared.clear();
@@ -246,7 +265,7 @@ impl Tenant {
             policy: entry.effective.policy.clone(),
             rules: entry.effective.policy.metadata_rules(),
             pod_security: entry.effective.level(),
-            network: Arc::new(entry.network.clone()),
+            network: Arc::new(self.network(&entry)),
             namespaces: model.namespaces.clone(),
             host: self.host.facts.read().clone(),
             visible_nodes: Arc::new(visible),
@@ -256,6 +275,18 @@ impl Tenant {
             own_addresses: Arc::default(),
             foreign_addresses: Arc::default(),
         }
+    }
+}
+
+impl Tenant {
+    /// Addresses and names as they are now: with the tenant's DNS, once the host has it.
+    fn network(&self, entry: &TenantEntry) -> Network {
+        let mut network = entry.network.clone();
+        let dns = self.dns.read();
+        if let Some(dns) = dns.as_ref().filter(|_| entry.effective.dns.mode == "Shared") {
+            network.dns = DnsMode::Tenant(dns.addresses.clone());
+        }
+        network
     }
 }
 

@@ -57,6 +57,9 @@ impl Engine {
             tenant.stop.cancel();
             tenant.host.queue.forget(&tenant.id);
             self.cache.lock().forget(&tenant.id);
+            if let Some(servers) = &self.dns {
+                servers.close(&tenant.id);
+            }
             self.tenants.write().remove(&tenant.id);
         }
         for entry in list {
