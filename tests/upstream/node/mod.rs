@@ -2,6 +2,7 @@
 //! dial, and one virtual cluster there. The first case starts them, [`end`] takes them away.
 
 mod data;
+mod dns;
 mod downward;
 mod environment;
 mod front_door;
@@ -22,6 +23,7 @@ use crate::Outcome;
 use crate::world::{World, eventually, text};
 
 pub use data::files as sy43;
+pub use dns::resolved as sy111;
 pub use downward::values as sy46;
 pub use environment::printed as sy42;
 pub use front_door::reached as ki13;
