@@ -16,6 +16,7 @@ pub mod scale;
 pub mod secret;
 pub mod service;
 mod service_range;
+mod stream;
 pub mod subresource;
 pub mod token;
 pub mod workload;
