@@ -1,7 +1,7 @@
 //! What people type, and how processes are composed (tenancy section 9). The only place that names the API server, the
 //! syncer and the hollow hosts.
 
-mod adapters;
+pub mod adapters;
 mod apiserver;
 mod classes;
 mod completion;

@@ -13,7 +13,9 @@
 
 mod hub;
 mod kinds;
+mod kubelet;
 mod life;
 mod restart;
 mod strangers;
+mod streams;
 mod world;

@@ -126,6 +126,16 @@ pub struct World {
     pub namespace: String,
     running: Option<Running>,
     server: Option<Arc<Server>>,
+    /// The syncer's client of a host apart from the tenant's server.
+    apart: Option<kube::Client>,
+}
+
+/// A host of a server of its own.
+pub struct Apart {
+    /// The hands of the test.
+    pub hands: Cluster,
+    /// The syncer's client.
+    pub own: kube::Client,
 }
 
 /// Lets a number of writes pass, then nothing at all: a process killed after its n-th write.
@@ -167,6 +177,15 @@ impl Kill {
 
 impl World {
     pub async fn new(name: &str, agreed: bool) -> Self {
+        Self::with(name, agreed, None).await
+    }
+
+    /// A tenant on a host apart.
+    pub async fn on(name: &str, host: Apart) -> Self {
+        Self::with(name, false, Some(host)).await
+    }
+
+    async fn with(name: &str, agreed: bool, apart: Option<Apart>) -> Self {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let uid = format!("{name}-{}", std::process::id());
@@ -192,6 +211,10 @@ impl World {
                 (client(tenant), client(host), Some(server.clone()))
             }
         };
+        let (host, apart) = match apart {
+            Some(apart) => (apart.hands, Some(apart.own)),
+            None => (host, None),
+        };
         let reach = if server.is_some() { Reach::Embedded } else { Reach::Own };
         let object = json!({"metadata": {"name": name, "namespace": "team-a", "uid": uid, "generation": 1},
             "spec": {"podSecurity": {"enforce": "privileged"}, "sync": {}},
@@ -200,7 +223,7 @@ impl World {
         let entry =
             TenantEntry::of(&object, &Value::Null, tenant.0.clone(), reach, network, agreed).expect("entry");
         let namespace = format!("{name}-{}", std::process::id());
-        let mut world = Self { tenant, host, running: None, entry, namespace, server };
+        let mut world = Self { tenant, host, running: None, entry, namespace, server, apart };
         world.start(None);
         world.fresh(&world.namespace.clone()).await;
         world.synced("CaughtUp").await;
@@ -226,7 +249,7 @@ impl World {
         let (tenants, tenants_rx) = watch::channel(Arc::new(vec![Arc::new(entry)]));
         let host = HostEntry {
             name: "h".into(),
-            client: wrap(&self.own(&self.host, "the-host")),
+            client: wrap(&self.apart.clone().unwrap_or_else(|| self.own(&self.host, "the-host"))),
             simulated: false,
             subject: None,
         };
@@ -260,6 +283,11 @@ impl World {
         let Some(running) = self.running.take() else { return };
         running.stop.cancel();
         tokio::time::timeout(Duration::from_secs(10), running.run).await.expect("ends").expect("no panic");
+    }
+
+    /// The API server, where it is ours.
+    pub fn server(&self) -> Option<&Arc<Server>> {
+        self.server.as_ref()
     }
 
     fn at_work(&self) -> &Running {

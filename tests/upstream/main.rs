@@ -19,6 +19,7 @@ mod hub;
 mod kubectl;
 mod placement;
 mod standalone;
+mod tunnel;
 mod verbs;
 mod world;
 
@@ -46,6 +47,9 @@ const CASES: &[(&str, Case)] = &[
     ("tn73_a_deleted_cluster_is_gone", standalone::deleted),
     ("verbs_of_kubectl_1_36", verbs::newest),
     ("verbs_of_kubectl_1_33", verbs::older),
+    ("as68_streams_of_a_simulated_host_kubectl_1_36", tunnel::simulated_newest),
+    ("as68_streams_of_a_simulated_host_kubectl_1_33", tunnel::simulated_older),
+    ("as68_streams_of_a_running_pod", tunnel::running),
     ("app_guestbook", apps::guestbook),
     ("app_online_boutique", apps::online_boutique),
     ("crds_become_established", apps::definitions),
