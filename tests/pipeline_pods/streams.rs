@@ -230,7 +230,7 @@ async fn all_pass(rig: &Rig) {
 #[tokio::test(flavor = "multi_thread")]
 async fn pipeline_lg1_streams_reach_pods() {
     let Some(rig) = Rig::inside("streams").await else { return };
-    all_pass(&rig).await;
+    tokio::time::timeout(3 * LIMIT, all_pass(&rig)).await.expect("nothing hangs");
     rig.end().await;
 }
 
@@ -238,7 +238,7 @@ async fn pipeline_lg1_streams_reach_pods() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pipeline_lg1_streams_reach_pods_of_a_host_apart() {
     let Some(mut rig) = Rig::apart("moored").await else { return };
-    all_pass(&rig).await;
+    tokio::time::timeout(3 * LIMIT, all_pass(&rig)).await.expect("nothing hangs");
     rig.beyond.take().unwrap().shutdown().await;
     assert_eq!(rig.refused("p").await, (503, "the host cannot be reached".to_owned()));
     let exec = rig.pods.exec("p", ["cat"], &AttachParams::default()).await.err().unwrap();
