@@ -24,6 +24,9 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::wire::{Connection, Wire, memory};
 
+/// Where lines of a followed log go in.
+type Lines = mpsc::Sender<Result<Frame<Bytes>, BoxError>>;
+
 /// A host that knows one pod by its UID: it logs a line, and more of them to who follows; into the pod goes what comes
 /// back from it.
 #[derive(Default)]
@@ -31,7 +34,7 @@ struct Echo {
     known: Mutex<String>,
     heads: Mutex<Vec<TunnelHead>>,
     fails: Mutex<Option<TunnelError>>,
-    lines: Mutex<Option<mpsc::Sender<Result<Frame<Bytes>, BoxError>>>>,
+    lines: Mutex<Option<Lines>>,
 }
 
 #[async_trait]
