@@ -182,7 +182,7 @@ impl Running<'_> {
         assert!(text(&out.stderr).starts_with("low\n"), "{}", text(&out.stderr));
     }
 
-    /// With a terminal of util-linux's `script`, where there is one.
+    /// With a terminal of util-linux's `script`, where there is one. The size follows a moment after the start.
     fn exec_on_a_terminal(&self) {
         if Command::new("script").arg("--version").output().is_err() {
             println!("skipped: exec on a terminal: `script` is missing");
@@ -190,7 +190,7 @@ impl Running<'_> {
         }
         let program = tool(self.program);
         let line = format!(
-            "stty rows 33 cols 77; {} -n {} exec -it {} -- sh -c 'test -t 0 && stty size; exit 4'",
+            "stty rows 33 cols 77; {} -n {} exec -it {} -- sh -c 'until stty size | grep 77; do sleep 1; done; exit 4'",
             program.display(),
             self.namespace,
             self.pod
@@ -224,8 +224,9 @@ impl Running<'_> {
 
     fn port_forward(&self) {
         let mut going = self.start(&["port-forward", self.pod, ":8080"]);
-        let line =
-            going.lines().map_while(Result::ok).find(|l| l.contains("127.0.0.1:")).expect("an address");
+        // Kept open: it says there what it does.
+        let mut lines = going.lines().map_while(Result::ok);
+        let line = lines.find(|l| l.contains("127.0.0.1:")).expect("an address");
         let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()).expect("a port");
         // More than one connection over one port-forward.
         for _ in 0..3 {
