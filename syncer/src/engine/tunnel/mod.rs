@@ -115,10 +115,10 @@ impl SyncerHandle {
                 let body = Limited::new(answer.into_body(), REFUSAL).collect().await;
                 let body = body.map(|read| read.to_bytes()).unwrap_or_default();
                 let refusal = words::refusal(status.as_u16(), &body, to, &pod, &pass.facts);
-                if !matches!(refusal, StreamError::Gone) {
+                if operators(&refusal) {
                     tracing::warn!(tenant = %pass.tenant.id, host = %pass.tenant.host.entry.name, %audit_id,
                         pod = %to.name, stream = %to.subresource, code = status.as_u16(),
-                        answer = %String::from_utf8_lossy(&body), "a host refused a stream");
+                        answer = %String::from_utf8_lossy(&body), "a host failed to open a stream");
                 }
                 Err(refusal)
             }
@@ -197,6 +197,11 @@ async fn switched(mut answer: Response<Body>) -> Result<HostStream, StreamError>
         StreamError::Unreachable
     })?;
     Ok(HostStream::Switched { head: answer.map(drop), io: TokioIo::new(io) })
+}
+
+/// Whether a refusal is for the operator to look into, and no matter of the pod.
+fn operators(refusal: &StreamError) -> bool {
+    matches!(refusal, StreamError::Unspeakable | StreamError::Refused { code: 403, .. })
 }
 
 /// The answer with what describes its body, and nothing that describes the host.
