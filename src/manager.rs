@@ -140,6 +140,7 @@ pub async fn run(parts: Parts, shutdown: Shutdown) {
         passes,
         shared,
         inventory::real::run(&context, || live.reports(), &shutdown),
+        inventory::leave::run(&context, || live.reports(), live.changes(), &shutdown),
         placement::run(&context, &live, &shutdown),
         rollout::run(&context, &live, &shutdown),
         async {

@@ -48,6 +48,8 @@ pub struct ManagerMetrics {
     pub report_writes: Counter,
     /// Members.
     pub members: Gauge,
+    /// Members past the deadline of their leave.
+    pub leave_stuck: Gauge,
     /// Deletions past their deadline.
     pub overdue: Gauge,
 }
@@ -67,6 +69,11 @@ impl ManagerMetrics {
             profile_writes: metrics.add("profile_writes", "Writes to ClusterProfiles", Counter::default()),
             report_writes: metrics.add("report_writes", "Writes to ClusterReports", Counter::default()),
             members: metrics.add("members", "Members of the inventory", Gauge::default()),
+            leave_stuck: metrics.add(
+                "leave_stuck",
+                "Members past the deadline of their leave",
+                Gauge::default(),
+            ),
             overdue: metrics.add("deletions_overdue", "Deletions past their deadline", Gauge::default()),
         }
     }

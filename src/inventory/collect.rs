@@ -382,9 +382,6 @@ pub async fn virtual_report(
         return Ok(());
     }
     status["observedTime"] = json!(now);
-    if let Some(leave) = before.get("leave") {
-        status["leave"] = leave.clone();
-    }
     apply::apply_status(&api, managers::INVENTORY, &facts.name, status).await?;
     context.metrics.report_writes.inc();
     Ok(())

@@ -22,7 +22,7 @@ use super::rights::{grant, mint};
 use super::{InventorySettings, properties};
 
 /// Type of the stored credential.
-const SECRET_TYPE: &str = "skerry.dev/push-credential";
+pub(super) const SECRET_TYPE: &str = "skerry.dev/push-credential";
 /// Annotation with the time of issue.
 pub(super) const ISSUED: &str = "skerry.dev/issued";
 

@@ -57,11 +57,12 @@ pub async fn run(context: &Context, reports: impl Fn() -> Option<Vec<Arc<Value>>
     }
 }
 
+/// Clients of members, kept while their Secrets stay as they are.
 #[derive(Default)]
-struct Clients(BTreeMap<String, (String, Client)>);
+pub(super) struct Clients(BTreeMap<String, (String, Client)>);
 
 /// The Report, if it is a real member's.
-fn real(report: &Value) -> Option<ClusterReport> {
+pub(super) fn real(report: &Value) -> Option<ClusterReport> {
     let report =
         (report["spec"]["mode"] == json!(MemberMode::Push)).then(|| ClusterReport::deserialize(report))?;
     report.inspect_err(|failed| tracing::warn!(error = %failed, "a ClusterReport does not decode")).ok()
@@ -76,14 +77,17 @@ async fn round(context: &Context, all: &[Arc<Value>], clients: &mut Clients) {
     let looks = futures::stream::iter(ready.into_iter().map(|(report, client)| one(context, report, client)));
     let mut looks = looks.buffer_unordered(AT_ONCE);
     while let Some(result) = looks.next().await {
-        if let Err(failed) = result {
+        // One that left meanwhile is shown no more.
+        if let Err(failed) = result
+            && !error::is_not_found(&failed)
+        {
             tracing::warn!(error = %error::sentence(&failed), "a member could not be shown");
         }
     }
 }
 
 /// The client of a member, rebuilt when its Secret changes.
-async fn client_of(
+pub(super) async fn client_of(
     context: &Context,
     clients: &mut Clients,
     report: &ClusterReport,
@@ -130,7 +134,8 @@ async fn one(
         },
         Err(message) => Evidence::Denied(message.clone()).into(),
     };
-    if let (Evidence::Good, Ok(client)) = (&seen.evidence, &client)
+    let is_leaving = report.status.as_ref().is_some_and(|s| s.leave.is_some());
+    if let (Evidence::Good, Ok(client), false) = (&seen.evidence, &client, is_leaving)
         && let Err(failed) = renew::if_due(context, &report, client).await
     {
         tracing::warn!(member = %name, error = %error::sentence(&failed), "the member's token was not renewed");
@@ -192,11 +197,10 @@ async fn show_profile(
     if stored.spec.cluster_manager.name != context.settings.inventory.manager {
         return Ok(());
     }
+    let is_leaving = report.status.as_ref().is_some_and(|s| s.leave.is_some());
     let joined = match &seen.evidence {
+        _ if is_leaving => Statement::no(JOINED, joined::DRAINING, "leaving the inventory"),
         Evidence::Denied(message) => Statement::no(JOINED, joined::CREDENTIAL_INVALID, message.clone()),
-        _ if report.status.as_ref().is_some_and(|s| s.leave.is_some()) => {
-            Statement::no(JOINED, joined::DRAINING, "leaving the inventory")
-        }
         _ => Statement::yes(JOINED, joined::JOINED, "registered"),
     };
     if stored.labels().get(labels::SIMULATED).is_some_and(|v| v == "true") {
@@ -293,9 +297,6 @@ async fn show_report(
         });
         if let Some(version) = known_version {
             status["kubernetesVersion"] = version.into();
-        }
-        if let Some(leave) = &before.leave {
-            status["leave"] = json!(leave);
         }
         apply::apply_status(&api, managers::INVENTORY, &name, status).await?;
         context.metrics.report_writes.inc();

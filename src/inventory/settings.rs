@@ -1,5 +1,7 @@
 //! What the installation says about its inventory.
 
+use std::time::Duration;
+
 use skerry_api::labels;
 
 /// A cluster set beyond the one that every hub namespace has (inventory CS2).
@@ -22,6 +24,8 @@ pub struct InventorySettings {
     pub sets: Vec<ClusterSet>,
     /// Names under reserved domains that are copied from virtual clusters all the same (A3).
     pub trusted_properties: Vec<String>,
+    /// How long a member may take to leave before it is said to be stuck (L1).
+    pub leave_deadline: Duration,
 }
 
 impl Default for InventorySettings {
@@ -31,6 +35,7 @@ impl Default for InventorySettings {
             namespace: labels::INVENTORY_NAMESPACE.to_owned(),
             sets: Vec::new(),
             trusted_properties: Vec::new(),
+            leave_deadline: Duration::from_secs(600),
         }
     }
 }

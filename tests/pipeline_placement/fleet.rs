@@ -45,17 +45,42 @@ pub async fn merge(client: &Client, path: &str, patch: Value) -> Value {
 }
 
 impl Fleet {
+    /// A hub with namespace team-a and a member beside the others that joined as a real one does.
+    pub async fn joined(virtual_ones: usize, name: &str) -> Self {
+        let mut fleet = Self::new(virtual_ones).await;
+        let id = fleet.member_of(virtual_ones).await;
+        enter(
+            &fleet.hub,
+            name,
+            &id,
+            json!({"mode": "Push", "push": {"secretRef": {"name": "skerry-push-harbour"}}}),
+        )
+        .await;
+        let secret =
+            json!({"metadata": {"name": "skerry-push-harbour"}, "type": "skerry.dev/push-credential"});
+        post(&fleet.hub, "/api/v1/namespaces/skerry-inventory/secrets", secret).await;
+        let rights = json!({"metadata": {"name": "skerry-member"}, "roleRef":
+            {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "skerry-member"}});
+        let path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+        post(fleet.member(virtual_ones), path, rights).await;
+        fleet
+    }
+
+    /// A cluster that is to be a member; its id.
+    async fn member_of(&mut self, i: usize) -> String {
+        let uid = format!("member-{i}");
+        let client = make(&self.server, &uid, Role::Tenant).await;
+        let id = skerry_api::ids::tenant_id(&uid);
+        self.members.insert(id.clone(), client);
+        self.wires.insert(id.clone(), Wire::default());
+        id
+    }
+
     /// A hub with namespace team-a and `count` members of it.
     pub async fn new(count: usize) -> Self {
         let config = ServerConfig::from_yaml("store: {backend: memory}").expect("config");
-        let defaults = config.tenant_defaults;
         let server = Server::builder().config(config).build().await.expect("server");
-        let make = async |uid: &str, role: Role| {
-            let id = TenantId::of_uid(uid);
-            server.tenants().create(TenantSpec::new(id, uid, role, &defaults)).await.expect("tenant");
-            server.client(id, Identity::system("admin"))
-        };
-        let hub = make("the-hub", Role::Hub).await;
+        let hub = make(&server, "the-hub", Role::Hub).await;
         let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/crds")).expect("definitions");
         for file in files {
@@ -77,17 +102,15 @@ impl Fleet {
                 post(&hub, "/api/v1/namespaces", json!({"metadata": {"name": namespace}})).await;
             }
         }
-        let mut members = BTreeMap::new();
-        for i in 0..count {
-            let uid = format!("member-{i}");
-            let id = skerry_api::ids::tenant_id(&uid);
-            members.insert(id.clone(), make(&uid, Role::Tenant).await);
-            register(&hub, &format!("skerry.team-a.m{i}"), &id).await;
-        }
-        let wires = members.keys().map(|id| (id.clone(), Wire::default())).collect();
         let (settings, figures) = (InventorySettings::default(), InventoryState::default());
         let (planner, executor) = (Planner::default(), Executor::default());
-        Self { server, hub, members, wires, settings, figures, planner, executor }
+        let (members, wires) = (BTreeMap::new(), BTreeMap::new());
+        let mut fleet = Self { server, hub, members, wires, settings, figures, planner, executor };
+        for i in 0..count {
+            let id = fleet.member_of(i).await;
+            enter(&fleet.hub, &format!("skerry.team-a.m{i}"), &id, json!({"mode": "Virtual"})).await;
+        }
+        fleet
     }
 
     pub fn member(&self, i: usize) -> &Client {
@@ -213,7 +236,15 @@ pub async fn until(client: &Client, path: &str) {
     panic!("{path} is not served");
 }
 
-async fn register(hub: &Client, name: &str, id: &str) {
+async fn make(server: &Arc<Server>, uid: &str, role: Role) -> Client {
+    let id = TenantId::of_uid(uid);
+    let defaults = ServerConfig::default().tenant_defaults;
+    server.tenants().create(TenantSpec::new(id, uid, role, &defaults)).await.expect("tenant");
+    server.client(id, Identity::system("admin"))
+}
+
+/// Profile and Report of a member.
+async fn enter(hub: &Client, name: &str, id: &str, spec: Value) {
     let inventory = "/namespaces/skerry-inventory";
     let profile = json!({"apiVersion": "multicluster.x-k8s.io/v1alpha1", "kind": "ClusterProfile",
         "metadata": {"name": name, "labels": {"multicluster.x-k8s.io/inventory-member-id": id,
@@ -222,7 +253,7 @@ async fn register(hub: &Client, name: &str, id: &str) {
         "spec": {"displayName": name, "clusterManager": {"name": "skerry"}}});
     post(hub, &format!("/apis/multicluster.x-k8s.io/v1alpha1{inventory}/clusterprofiles"), profile).await;
     let report = json!({"apiVersion": "skerry.dev/v1alpha1", "kind": "ClusterReport",
-        "metadata": {"name": name}, "spec": {"mode": "Virtual"}});
+        "metadata": {"name": name}, "spec": spec});
     let reports = format!("/apis/skerry.dev/v1alpha1{inventory}/clusterreports");
     post(hub, &reports, report).await;
     merge(hub, &format!("{reports}/{name}/status"), json!({"status": {"verdict": "Healthy"}})).await;

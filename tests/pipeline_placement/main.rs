@@ -14,6 +14,7 @@ mod decisions;
 mod drift;
 mod fleet;
 mod leaving;
+mod leaving_real;
 mod sources;
 mod take_over;
 mod watching;

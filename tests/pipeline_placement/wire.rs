@@ -14,6 +14,8 @@ pub struct Wire {
     record: Arc<Mutex<Vec<(Method, String)>>>,
     broken: Arc<AtomicBool>,
     silent: Arc<AtomicBool>,
+    /// Writes that still go through; none: all do.
+    writes: Arc<Mutex<Option<usize>>>,
 }
 
 impl Wire {
@@ -28,6 +30,9 @@ impl Wire {
                 while wire.silent.load(Ordering::SeqCst) {
                     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 }
+                if wire.is_cut(&method) {
+                    return Ok(refusal());
+                }
                 if method == Method::PATCH && wire.broken.load(Ordering::SeqCst) {
                     return Ok(refusal());
                 }
@@ -40,6 +45,23 @@ impl Wire {
     /// From now on writes answer 503, or go through again.
     pub fn breaks(&self, broken: bool) {
         self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    /// After so many writes nothing goes through any more, as if the client's process had ended there.
+    pub fn ends_after(&self, writes: usize) {
+        *self.writes.lock() = Some(writes);
+    }
+
+    fn is_cut(&self, method: &Method) -> bool {
+        let mut writes = self.writes.lock();
+        match &mut *writes {
+            Some(0) => true,
+            Some(left) if *method != Method::GET => {
+                *left -= 1;
+                false
+            }
+            _ => false,
+        }
     }
 
     /// From now on nothing is answered, or everything again.

@@ -46,12 +46,15 @@ impl Rig {
     /// Tenant and host in one server, as in `skerry up`; nothing where the clusters are given from outside.
     async fn inside(name: &str) -> Option<Self> {
         let (kubelet, w) = (Arc::<Kubelet>::default(), World::new(name, false).await);
+        if !w.is_inside() {
+            return None;
+        }
         let host: Arc<dyn Tunnel> = kubelet.clone();
         let ways = Ways {
             hosts: HashMap::from([(TenantId::of_uid("the-host"), host)]),
             tenants: BySyncer(w.handle().clone()),
         };
-        w.server()?.attach_tunnel(Arc::new(ways));
+        w.server().attach_tunnel(Arc::new(ways));
         Some(Self::of(w, kubelet, None).await)
     }
 
@@ -88,7 +91,10 @@ impl Rig {
         let config = kube::Config::from_custom_kubeconfig(file, &Default::default()).await.unwrap();
         let hands = Cluster(server.client(id, Identity::system("admin")));
         let w = World::on(name, Apart { hands, own: kube::Client::try_from(config).unwrap() }).await;
-        w.server()?.attach_tunnel(Arc::new(BySyncer(w.handle().clone())));
+        if !w.is_inside() {
+            return None;
+        }
+        w.server().attach_tunnel(Arc::new(BySyncer(w.handle().clone())));
         Some(Self::of(w, kubelet, Some(server)).await)
     }
 

@@ -148,6 +148,11 @@ impl Kill {
         Arc::new(Self { left: AtomicI64::new(writes) })
     }
 
+    /// From now on nothing passes.
+    pub fn end(&self) {
+        self.left.store(0, Ordering::SeqCst);
+    }
+
     /// Whether the last write that may pass has passed.
     pub fn dead(&self) -> bool {
         self.left.load(Ordering::SeqCst) <= 0
@@ -177,15 +182,20 @@ impl Kill {
 
 impl World {
     pub async fn new(name: &str, agreed: bool) -> Self {
-        Self::with(name, agreed, None).await
+        Self::with(name, agreed, &["10.96.0.0/12"], None).await
+    }
+
+    /// Both families on both sides, addresses agreed between them.
+    pub async fn dual(name: &str) -> Self {
+        Self::with(name, true, &["10.96.0.0/12", "fd00:96::/108"], None).await
     }
 
     /// A tenant on a host apart.
     pub async fn on(name: &str, host: Apart) -> Self {
-        Self::with(name, false, Some(host)).await
+        Self::with(name, false, &["10.96.0.0/12"], Some(host)).await
     }
 
-    async fn with(name: &str, agreed: bool, apart: Option<Apart>) -> Self {
+    async fn with(name: &str, agreed: bool, ranges: &[&str], apart: Option<Apart>) -> Self {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let uid = format!("{name}-{}", std::process::id());
@@ -200,10 +210,11 @@ impl World {
                 let server = Server::builder().config(config).build().await.expect("server");
                 let tenant = TenantId::of_uid(&uid);
                 let host = TenantId::of_uid("the-host");
-                for spec in [
+                for mut spec in [
                     TenantSpec::new(tenant, &uid, Role::Tenant, &defaults),
                     TenantSpec::new(host, "the-host", Role::Host, &defaults),
                 ] {
+                    spec.service_cidrs = ranges.iter().map(|r| (*r).to_owned()).collect();
                     server.tenants().create(spec).await.expect("tenant");
                 }
                 // The hands of these tests are other hands than the syncer's.
@@ -285,9 +296,14 @@ impl World {
         tokio::time::timeout(Duration::from_secs(10), running.run).await.expect("ends").expect("no panic");
     }
 
-    /// The API server, where it is ours.
-    pub fn server(&self) -> Option<&Arc<Server>> {
-        self.server.as_ref()
+    /// Whether the tenant's server is in this process.
+    pub fn is_inside(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// The server in this process.
+    pub fn server(&self) -> &Arc<Server> {
+        self.server.as_ref().expect("in this process")
     }
 
     fn at_work(&self) -> &Running {

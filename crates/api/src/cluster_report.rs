@@ -447,7 +447,13 @@ optional! {
         /// Since when.
         #[schemars(schema_with = "schema::time")]
         pub since: Time,
-        /// What it waits for, as `<step>/<object>`.
+        /// What needs the member is skipped and written down as left behind (L1).
+        pub forget: bool,
+        /// What the step waits for.
+        #[schemars(length(max = 512))]
+        pub blocked_on: String,
+        /// The same past the deadline, as `<step>/<object>`.
+        #[schemars(length(max = 512))]
         pub stuck_on: String,
     }
 }

@@ -212,7 +212,8 @@ impl<'a> Cycle<'a> {
             self.released = true;
             larger.to_mut().total.iter_mut().zip(&old.total).for_each(|(l, o)| *l = (*l).max(*o));
         }
-        let seen = if old.is_none() { None } else { self.seen.of(&self.fleet, &self.requests[r].id, member) };
+        // Also of a binding that is new: pods of one that went before may still be counted there.
+        let seen = self.seen.of(&self.fleet, &self.requests[r].id, member);
         self.ledger.reserve(&self.fleet, &self.kinds.pods, member, (old, &larger), seen)
     }
 

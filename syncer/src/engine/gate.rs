@@ -26,10 +26,6 @@ use crate::{
 pub struct Allocation {
     /// `spec.clusterIPs`.
     pub cluster_ips: Vec<String>,
-    /// `spec.ipFamilies`.
-    pub ip_families: Vec<String>,
-    /// `spec.ipFamilyPolicy`.
-    pub ip_family_policy: Option<String>,
     /// Node ports, as (port, protocol, nodePort).
     pub node_ports: Vec<(u16, String, u16)>,
     /// `spec.healthCheckNodePort`.
@@ -191,8 +187,6 @@ fn allocation(host: &HostObj) -> Allocation {
     });
     Allocation {
         cluster_ips: texts("/spec/clusterIPs"),
-        ip_families: texts("/spec/ipFamilies"),
-        ip_family_policy: host.0.pointer("/spec/ipFamilyPolicy").and_then(Value::as_str).map(str::to_owned),
         node_ports: node_ports.collect(),
         health_check_node_port: port(host.0.pointer("/spec/healthCheckNodePort")),
     }

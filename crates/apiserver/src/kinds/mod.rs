@@ -15,6 +15,7 @@ pub mod review;
 pub mod scale;
 pub mod secret;
 pub mod service;
+mod service_family;
 mod service_range;
 mod stream;
 pub mod subresource;

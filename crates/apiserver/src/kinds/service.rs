@@ -1,8 +1,9 @@
 //! Service: cluster addresses and node ports, from the host where one is attached (T4), else from the tenant's own
 //! range.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::service_family::{self, Family};
 use super::{Hooks, NONE, SideEffects, service_range};
 use crate::config::OnHostUnavailable;
 use crate::model::object::Object;
@@ -11,9 +12,10 @@ use crate::registry::Call;
 use crate::tunnel::{GateError, HostAllocation, ServiceIntent};
 
 /// Hooks of Services.
-pub const HOOKS: Hooks = Hooks { prepare_update, validate, returns_deleted: true, ..NONE };
+pub const HOOKS: Hooks = Hooks { prepare_create, prepare_update, validate, returns_deleted: true, ..NONE };
 
-fn kind(service: &Value) -> &str {
+/// `spec.type`.
+pub fn kind(service: &Value) -> &str {
     match service.text(&["spec", "type"]) {
         "" => "ClusterIP",
         other => other,
@@ -44,16 +46,29 @@ pub fn wants_node_ports(service: &Value) -> bool {
     }
 }
 
+/// Whether balancers ask its nodes whether they have an endpoint.
+pub fn wants_health_check(service: &Value) -> bool {
+    kind(service) == "LoadBalancer" && service.text(&["spec", "externalTrafficPolicy"]) == "Local"
+}
+
+fn prepare_create(new: &mut Value) {
+    service_family::follow_address(new, None);
+}
+
 /// Allocated members that a client left out stay as they are.
 fn prepare_update(new: &mut Value, old: &Value) {
-    if wants_address(new) && wants_address(old) {
+    service_family::follow_address(new, Some(old));
+    if kind(new) != "ExternalName" && kind(old) != "ExternalName" {
         for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-            let absent = new.at(&["spec", field]).is_none_or(|v| v.as_str() == Some("") || v.is_null());
+            let is_nothing =
+                |v: &Value| v.is_null() || v.as_str() == Some("") || v.as_array().is_some_and(Vec::is_empty);
+            let absent = new.at(&["spec", field]).is_none_or(is_nothing);
             if let (true, Some(value)) = (absent, old.at(&["spec", field])) {
                 new.put(&["spec", field], value.clone());
             }
         }
     }
+    service_family::trim(new, old);
     if wants_node_ports(new) && wants_node_ports(old) {
         let before: Vec<Value> = old.items(&["spec", "ports"]).to_vec();
         if let Some(ports) = new.pointer_mut("/spec/ports").and_then(Value::as_array_mut) {
@@ -67,6 +82,17 @@ fn prepare_update(new: &mut Value, old: &Value) {
                     port.put(&["nodePort"], number);
                 }
             }
+        }
+    }
+    let health = ["spec", "healthCheckNodePort"];
+    if wants_health_check(old) {
+        let (is, was) = (new.at(&health).cloned(), old.at(&health).cloned());
+        match was {
+            Some(was) if wants_health_check(new) && is.is_none() => new.put(&health, was),
+            was if !wants_health_check(new) && is == was => {
+                new.remove_at(&health);
+            }
+            _ => {}
         }
     }
     if !wants_node_ports(new) && wants_node_ports(old) {
@@ -105,24 +131,13 @@ fn validate(new: &Value, old: Option<&Value>) -> Vec<Cause> {
     if kind(new) == "ExternalName" && new.text(&["spec", "externalName"]).is_empty() {
         causes.push(Cause::required("spec.externalName", ""));
     }
-    if let Some(old) = old
-        && is_settled(old)
-        && wants_address(new)
-        && address(old) != address(new)
-    {
-        causes.push(Cause::invalid("spec.clusterIPs[0]", &address(new).into(), "may not change once set"));
-    }
+    causes.extend(service_family::judge(new, old));
     let ingress = ["status", "loadBalancer", "ingress"];
     let reported =
         !new.items(&ingress).is_empty() && old.is_some_and(|old| old.at(&ingress) != new.at(&ingress));
     if reported && kind(new) != "LoadBalancer" {
         let detail = "may only be used when `spec.type` is 'LoadBalancer'";
         causes.push(Cause::forbidden("status.loadBalancer.ingress", detail));
-    }
-    let addresses = new.items(&["spec", "clusterIPs"]);
-    if old.is_none() && addresses.first().is_some_and(|first| first.as_str() != Some(address(new))) {
-        let value = Value::from(addresses.to_vec());
-        causes.push(Cause::invalid("spec.clusterIPs", &value, "first value must match `clusterIP`"));
     }
     causes
 }
@@ -134,17 +149,16 @@ pub async fn allocate(
     old: Option<&Value>,
 ) -> Result<SideEffects, ApiStatus> {
     if !wants_address(new) {
-        mirror_cluster_ip(new);
+        settle(call, new, old)?;
         return Ok(old
             .filter(|old| is_settled(old))
             .map_or_else(SideEffects::default, |old| service_range::release(call, old)));
     }
-    let settled = old.is_some_and(|o| {
-        is_settled(o)
-            && address(o) == address(new)
-            && o.at(&["spec", "type"]) == new.at(&["spec", "type"])
-            && o.at(&["spec", "ports"]) == new.at(&["spec", "ports"])
-    });
+    let same = |path: &[&str]| old.is_some_and(|o| o.at(path) == new.at(path));
+    let settled = old.is_some_and(is_settled)
+        && ["type", "ports", "clusterIPs", "ipFamilyPolicy", "ipFamilies", "externalTrafficPolicy"]
+            .iter()
+            .all(|f| same(&["spec", f]));
     // What could not be had at first is brought by the system, once (T7).
     let brought = call.who.is_system()
         && is_settled(new)
@@ -163,10 +177,12 @@ pub async fn allocate(
     if let Some(effects) = from_host(call, new, old).await? {
         return Ok(effects);
     }
-    if wants_node_ports(new) {
+    let wants_ports = wants_node_ports(new) || wants_health_check(new);
+    if wants_ports {
         call.turn.leave();
     }
-    let turn = if wants_node_ports(new) { Some(call.tenant.allocating().await) } else { None };
+    settle(call, new, old)?;
+    let turn = if wants_ports { Some(call.tenant.allocating().await) } else { None };
     Ok(SideEffects { turn, ..service_range::allocate(call, new, old)? })
 }
 
@@ -176,6 +192,9 @@ async fn from_host(
     old: Option<&Value>,
 ) -> Result<Option<SideEffects>, ApiStatus> {
     let Some(gate) = call.server.service_gate() else { return Ok(None) };
+    if let Some(cause) = service_family::changed(new, old) {
+        return Err(ApiStatus::invalid(call.gvk(), new.meta("name"), vec![cause]));
+    }
     let uid = new.meta("uid").to_owned();
     let intent = ServiceIntent {
         uid: uid.clone(),
@@ -230,24 +249,18 @@ pub fn set_ips(service: &mut Value, ips: &[String]) {
     let Some(first) = ips.first() else { return };
     service.put(&["spec", "clusterIP"], first.as_str());
     service.put(&["spec", "clusterIPs"], ips.to_vec());
-    let families: Vec<&str> = ips.iter().map(|ip| if ip.contains(':') { "IPv6" } else { "IPv4" }).collect();
-    if service.items(&["spec", "ipFamilies"]).len() != families.len() {
-        service.put(&["spec", "ipFamilies"], families);
-    }
+    let families: Vec<&str> = ips.iter().filter_map(|ip| Family::of(ip)).map(Family::as_str).collect();
+    service.put(&["spec", "ipFamilies"], families);
     if service.text(&["spec", "ipFamilyPolicy"]).is_empty() {
         service.put(&["spec", "ipFamilyPolicy"], "SingleStack");
     }
 }
 
-/// Headless: `clusterIPs` repeats `clusterIP`.
-fn mirror_cluster_ip(service: &mut Value) {
-    if address(service) == "None" {
-        service.put(&["spec", "clusterIPs"], json!(["None"]));
-        if service.items(&["spec", "ipFamilies"]).is_empty() {
-            service.put(&["spec", "ipFamilies"], json!(["IPv4"]));
-        }
-        if service.text(&["spec", "ipFamilyPolicy"]).is_empty() {
-            service.put(&["spec", "ipFamilyPolicy"], "SingleStack");
-        }
-    }
+/// Families and policy by the tenant's own ranges.
+fn settle(call: &Call<'_>, new: &mut Value, old: Option<&Value>) -> Result<(), ApiStatus> {
+    let ranges = &call.tenant.spec().service_cidrs;
+    let cluster: Vec<Family> = ranges.iter().filter_map(|range| Family::of(range)).collect();
+    let causes = service_family::settle(new, &cluster).err();
+    let causes = causes.or_else(|| service_family::changed(new, old).map(|cause| vec![cause]));
+    causes.map_or(Ok(()), |causes| Err(ApiStatus::invalid(call.gvk(), new.meta("name"), causes)))
 }

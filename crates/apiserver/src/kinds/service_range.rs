@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Value, json};
 
+use super::service_family::{self, Family};
 use super::{SideEffects, service};
 use crate::model::gvk::ResourceId;
 use crate::model::object::Object;
@@ -15,31 +16,41 @@ use crate::store::{Expect, Key, NsName, Op, Write};
 
 const NODE_PORTS: std::ops::RangeInclusive<u16> = 30000..=32767;
 /// How many addresses are tried before the range counts as full.
-const PROBES: u32 = 4096;
+const PROBES: u64 = 4096;
 
 fn addresses() -> ResourceId {
     ResourceId::new("networking.k8s.io", "ipaddresses")
 }
 
-/// Gives a Service what it lacks; the writes that hold it come back.
+/// Gives a Service what it lacks; the writes that hold it, and those that let go of what it gave up, come back.
 pub fn allocate(call: &Call<'_>, new: &mut Value, old: Option<&Value>) -> Result<SideEffects, ApiStatus> {
     let mut effects = SideEffects::default();
-    let fresh =
-        old.is_none_or(|o| service::address(o) != service::address(new)) || service::address(new).is_empty();
-    if fresh {
-        let address = pick_address(call, new)?;
-        service::set_ips(new, &[address.to_string()]);
+    let held = old.map(service_family::ips).unwrap_or_default();
+    let given = service_family::ips(new);
+    let mut all = Vec::new();
+    for (i, family) in service_family::wanted(new).into_iter().enumerate() {
+        let asked = given.get(i).map(String::as_str).unwrap_or_default();
+        if !asked.is_empty() && held.iter().any(|h| h == asked) {
+            all.push(asked.to_owned());
+            continue;
+        }
+        let address = pick_address(call, new, asked, family)?;
         effects.writes.extend(address_write(call, new, address));
+        all.push(address.to_string());
     }
-    if service::wants_node_ports(new) {
+    service::set_ips(new, &all);
+    if let Some(old) = old {
+        effects.writes.extend(let_go(call, old, |ip| !all.iter().any(|a| a == ip)));
+    }
+    if service::wants_node_ports(new) || service::wants_health_check(new) {
         pick_node_ports(call, new)?;
     }
     Ok(effects)
 }
 
-fn pick_address(call: &Call<'_>, service: &Value) -> Result<IpAddr, ApiStatus> {
+fn pick_address(call: &Call<'_>, service: &Value, given: &str, family: Family) -> Result<IpAddr, ApiStatus> {
     let invalid = |detail: &str| {
-        let cause = Cause::invalid("spec.clusterIPs", &json!([service::address(service)]), detail);
+        let cause = Cause::invalid("spec.clusterIPs", &json!([given]), detail);
         ApiStatus::invalid(call.gvk(), service.meta("name"), vec![cause])
     };
     let snapshot = call.tenant.store.snapshot();
@@ -47,14 +58,14 @@ fn pick_address(call: &Call<'_>, service: &Value) -> Result<IpAddr, ApiStatus> {
         snapshot.get(&Key { resource: addresses(), name: NsName::new("", &ip.to_string()) }).is_some()
             || call.tenant.spec().kubernetes_ip() == Some(ip)
     };
-    let given = service::address(service);
+    let ranges = &call.tenant.spec().service_cidrs;
+    let range = ranges.iter().find(|range| Family::of(range) == Some(family));
     if !given.is_empty() {
         let ip: IpAddr = given.parse().map_err(|_| invalid("must be a valid IP address"))?;
-        let ranges = &call.tenant.spec().service_cidrs;
-        if !ranges.iter().any(|range| holds(range, ip)) {
-            let ranges = ranges.join(", ");
+        if !range.is_some_and(|range| holds(range, ip)) {
+            let range = range.map(String::as_str).unwrap_or_default();
             return Err(invalid(&format!(
-                "failed to allocate IP {ip}: provided IP is not in the valid range. The range of valid IPs is {ranges}"
+                "failed to allocate IP {ip}: provided IP is not in the valid range. The range of valid IPs is {range}"
             )));
         }
         if taken(ip) {
@@ -62,26 +73,34 @@ fn pick_address(call: &Call<'_>, service: &Value) -> Result<IpAddr, ApiStatus> {
         }
         return Ok(ip);
     }
-    let (base, prefix) = ipv4_range(&call.tenant.spec().service_cidrs)
-        .ok_or_else(|| ApiStatus::internal("failed to allocate a serviceIP: no IPv4 service range"))?;
-    let size = 1u32 << (32 - u32::from(prefix.clamp(8, 30)));
+    let none =
+        || ApiStatus::internal(format!("failed to allocate a serviceIP: no {} range", family.as_str()));
+    let range = range.ok_or_else(none)?;
     let mut hasher = DefaultHasher::new();
     service.meta("uid").hash(&mut hasher);
-    let start = (hasher.finish() % u64::from(size)) as u32;
-    (0..PROBES.min(size))
-        .map(|i| (start.wrapping_add(i)) % size)
-        .filter(|offset| *offset > 1 && *offset < size - 1)
-        .map(|offset| IpAddr::V4(Ipv4Addr::from(u32::from(base).wrapping_add(offset))))
+    let start = hasher.finish();
+    (0..PROBES)
+        .filter_map(|i| at(range, start.wrapping_add(i)))
+        .filter(|ip| holds(range, *ip))
         .find(|ip| !taken(*ip))
         .ok_or_else(|| ApiStatus::internal("failed to allocate a serviceIP: range is full"))
 }
 
-/// The first IPv4 range of a tenant, as network and prefix length.
-fn ipv4_range(cidrs: &[String]) -> Option<(Ipv4Addr, u8)> {
-    cidrs.iter().find_map(|cidr| {
-        let (base, prefix) = cidr.split_once('/')?;
-        Some((base.parse().ok()?, prefix.parse().ok()?))
-    })
+/// The n-th address of a range, counted around; of a large one only the first 2^32 are used.
+fn at(range: &str, n: u64) -> Option<IpAddr> {
+    let (base, prefix) = range.split_once('/')?;
+    let prefix: u32 = prefix.parse().ok()?;
+    match base.parse().ok()? {
+        IpAddr::V4(base) => {
+            let host = u32::MAX.checked_shr(prefix).unwrap_or(0);
+            let offset = u32::try_from(n % (u64::from(host) + 1)).ok()?;
+            Some(IpAddr::V4(Ipv4Addr::from((u32::from(base) & !host) | offset)))
+        }
+        IpAddr::V6(base) => {
+            let host = u128::MAX.checked_shr(prefix).unwrap_or(0).min(u128::from(u32::MAX));
+            Some(IpAddr::V6(Ipv6Addr::from((u128::from(base) & !host) | (u128::from(n) & host))))
+        }
+    }
 }
 
 /// Whether an address may be given out of a range: neither the network's own nor, in IPv4, the last one.
@@ -130,48 +149,62 @@ fn pick_node_ports(call: &Call<'_>, service: &mut Value) -> Result<(), ApiStatus
         .filter(|(_, record)| *record.index().uid != *own)
         .flat_map(|(_, record)| {
             let tree = record.tree();
-            let ports: Vec<u64> =
-                tree.items(&["spec", "ports"]).iter().filter_map(|p| p.get("nodePort")?.as_u64()).collect();
-            ports
+            let ports = tree.items(&["spec", "ports"]).iter().filter_map(|p| p.get("nodePort")?.as_u64());
+            let health = tree.at(&["spec", "healthCheckNodePort"]).and_then(Value::as_u64);
+            ports.chain(health).collect::<Vec<u64>>()
         })
         .collect();
     let name = service.meta("name").to_owned();
     let mut mine = BTreeSet::new();
-    for (i, port) in
-        service.pointer_mut("/spec/ports").and_then(Value::as_array_mut).into_iter().flatten().enumerate()
-    {
-        let asked = port.get("nodePort").and_then(Value::as_u64).unwrap_or(0);
-        if asked != 0 {
-            let (first, last) = (NODE_PORTS.start(), NODE_PORTS.end());
-            let objection = if used.contains(&asked) {
-                Some("provided port is already allocated".to_owned())
-            } else if (u64::from(*first)..=u64::from(*last)).contains(&asked) {
-                None
-            } else {
-                Some(format!(
-                    "provided port is not in the valid range. The range of valid ports is {first}-{last}"
-                ))
-            };
-            if let Some(detail) = objection {
-                let cause = Cause::invalid(format!("spec.ports[{i}].nodePort"), &asked.into(), &detail);
-                return Err(ApiStatus::invalid(call.gvk(), &name, vec![cause]));
-            }
-            mine.insert(asked);
-            continue;
+    let mut pick = |asked: u64, field: &str| {
+        let (first, last) = (NODE_PORTS.start(), NODE_PORTS.end());
+        if asked == 0 {
+            let free = NODE_PORTS.map(u64::from).find(|p| !used.contains(p) && !mine.contains(p));
+            let free =
+                free.ok_or_else(|| ApiStatus::internal("failed to allocate a nodePort: range is full"))?;
+            mine.insert(free);
+            return Ok(free);
         }
-        let free = NODE_PORTS.map(u64::from).find(|p| !used.contains(p) && !mine.contains(p));
-        let free = free.ok_or_else(|| ApiStatus::internal("failed to allocate a nodePort: range is full"))?;
-        mine.insert(free);
-        port.put(&["nodePort"], free);
+        let objection = if used.contains(&asked) {
+            Some("provided port is already allocated".to_owned())
+        } else if (u64::from(*first)..=u64::from(*last)).contains(&asked) {
+            None
+        } else {
+            Some(format!(
+                "provided port is not in the valid range. The range of valid ports is {first}-{last}"
+            ))
+        };
+        if let Some(detail) = objection {
+            let cause = Cause::invalid(field, &asked.into(), &detail);
+            return Err(ApiStatus::invalid(call.gvk(), &name, vec![cause]));
+        }
+        mine.insert(asked);
+        Ok(asked)
+    };
+    if service::wants_node_ports(service) {
+        let ports = service.pointer_mut("/spec/ports").and_then(Value::as_array_mut);
+        for (i, port) in ports.into_iter().flatten().enumerate() {
+            let asked = port.get("nodePort").and_then(Value::as_u64).unwrap_or(0);
+            port.put(&["nodePort"], pick(asked, &format!("spec.ports[{i}].nodePort"))?);
+        }
+    }
+    if service::wants_health_check(service) {
+        let health = ["spec", "healthCheckNodePort"];
+        let asked = service.at(&health).and_then(Value::as_u64).unwrap_or(0);
+        service.put(&health, pick(asked, "spec.healthCheckNodePort")?);
     }
     Ok(())
 }
 
 /// The IPAddress objects of a Service that goes.
 pub fn release(call: &Call<'_>, last: &Value) -> SideEffects {
+    SideEffects { writes: let_go(call, last, |_| true), ..SideEffects::default() }
+}
+
+fn let_go(call: &Call<'_>, last: &Value, which: impl Fn(&str) -> bool) -> Vec<Write> {
     let snapshot = call.tenant.store.snapshot();
-    let held = last.items(&["spec", "clusterIPs"]).iter().filter_map(Value::as_str).filter_map(|ip| {
-        let key = Key { resource: addresses(), name: NsName::new("", ip) };
+    let held = service_family::ips(last).into_iter().filter(|ip| which(ip)).filter_map(|ip| {
+        let key = Key { resource: addresses(), name: NsName::new("", &ip) };
         let record = snapshot.get(&key)?;
         let owner = record.tree();
         let same = owner.text(&["spec", "parentRef", "name"]) == last.meta("name")
@@ -182,5 +215,5 @@ pub fn release(call: &Call<'_>, last: &Value) -> SideEffects {
             op: Op::Delete { last: Some(record.tree()) },
         })
     });
-    SideEffects { writes: held.collect(), ..SideEffects::default() }
+    held.collect()
 }

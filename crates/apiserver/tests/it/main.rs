@@ -14,6 +14,7 @@ mod front;
 mod isolation;
 mod reserved;
 mod selectors;
+mod service_families;
 mod services;
 mod support;
 mod tunnels;

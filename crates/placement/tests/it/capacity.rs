@@ -94,6 +94,21 @@ fn placement_24_one_batch_or_one_by_one_never_overcommits() {
     assert_eq!(placed, 60, "no pod is counted twice and none is forgotten");
 }
 
+/// A member is let go and picked again while its host still counts the pods of the binding before: they go on counting
+/// as its own, so that ledger and bindings agree (C1, I15).
+#[test]
+fn placement_24_pods_of_a_binding_that_went_are_still_seen() {
+    let mut world = hosts(1, 100, 1).with(Request { needs: web(1, 3_000), ..request("web") });
+    world.step();
+    catch_up(&mut world, "h0");
+    world.held.clear();
+    world.requests[0].decided = 0;
+    let plan = world.plan();
+    assert_eq!(world.violations(&plan), []);
+    assert_eq!(decision(&plan, "web").picks.len(), 1);
+    assert!(plan.ledger.0.iter().all(|row| &*row.node.0 != "h0"), "three cores run there already");
+}
+
 #[test]
 fn placement_25_giants_are_fragmented_and_block_nobody() {
     let mut world = World::of([host("h", 400, 100)]);

@@ -61,6 +61,8 @@ pub(crate) const POD_SPEC: &[(&str, Row)] = &[
     ("tolerations", Handled),
     ("topologySpreadConstraints", Handled),
     ("volumes", Handled),
+    // Of 1.35 alone; `schedulingGroup` came in its place.
+    ("workloadRef", Unsupported),
 ];
 
 /// `PodSecurityContext`; judged as a whole by PO11.
