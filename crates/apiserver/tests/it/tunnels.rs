@@ -234,6 +234,21 @@ async fn streams_end_with_their_pod() {
     assert_eq!(w.owner.get(&w.path("/p/log")).await.code, 404);
 }
 
+/// T3: a tenant that is deleted leaves no stream behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_end_with_their_tenant() {
+    let w = World::new().await;
+    let mut exec = TokioIo::new(hyper::upgrade::on(w.switch(&STREAMS[0]).await).await.unwrap());
+    let mut connection = w.wire.connect(w.wire.owner(w.id).await).await;
+    let mut log = connection.open(Method::GET, &w.path("/p/log?follow=true"), None).await;
+    let gone = w.wire.admin(Method::DELETE, &format!("/skerry/v1/tenants/{}", w.id), json!({})).await;
+    assert!(gone.code < 300, "{}: {}", gone.code, gone.body);
+    let ended = tokio::time::timeout(Duration::from_secs(10), exec.read(&mut [0; 16])).await.unwrap();
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+    let last = tokio::time::timeout(Duration::from_secs(20), log.body_mut().frame()).await.unwrap();
+    assert!(last.is_none(), "{last:?}");
+}
+
 /// T2, T3: a log goes line by line, holds a tunnel's place (Q16), and ends with its pod.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_is_followed_to_the_end_of_its_pod() {
