@@ -18,6 +18,7 @@
 //! reads a clock of another machine.
 
 mod directory;
+pub mod dns;
 mod engine;
 pub mod facts;
 pub mod kind;
