@@ -3,12 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement that cannot be made ends the program")]
 
-#[path = "../../tests/upstream/control_plane.rs"]
-#[allow(dead_code, reason = "shared with the upstream tier, which uses all of it")]
-mod control_plane;
-#[path = "../../tests/upstream/kubectl.rs"]
-#[allow(dead_code, reason = "shared with the upstream tier, which uses all of it")]
-mod kubectl;
 mod load;
 #[path = "../../tests/upstream/world.rs"]
 #[allow(dead_code, reason = "shared with the upstream tier, which uses all of it")]
@@ -19,6 +13,7 @@ use std::time::{Duration, Instant};
 use control_plane::ControlPlane;
 use load::{Connection, Target, run};
 use serde_json::{Value, json};
+use skerry_testkit::upstream::{control_plane, kubectl};
 use world::World;
 
 const CLUSTERS: &str = "/apis/skerry.dev/v1alpha1/virtualclusters";

@@ -41,6 +41,8 @@ pub struct HubArgs {
 pub struct Hub {
     /// Client.
     pub client: Client,
+    /// Where it is.
+    pub url: http::Uri,
     /// Namespace.
     pub namespace: String,
     /// Context, if a kubeconfig was used.
@@ -116,7 +118,8 @@ impl HubArgs {
         self.logs();
         let (config, context) = self.config().await?;
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let url = config.cluster_url.clone();
         let client = Client::try_from(config)?;
-        Ok(Hub { client, namespace, context })
+        Ok(Hub { client, url, namespace, context })
     }
 }

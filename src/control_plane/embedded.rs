@@ -1,5 +1,6 @@
 //! Provider Embedded, shared (tenancy P4): one tenant record, no pod, no host object.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,6 +89,11 @@ pub fn record(tenant: &ValidatedTenant) -> Value {
     });
     if let Some(ranges) = effective["network"]["serviceCIDRs"].as_array().filter(|l| !l.is_empty()) {
         record["serviceCIDRs"] = ranges.clone().into();
+    }
+    // A port for all addresses: they are of one Service.
+    if let Some(port) = tenant.front_door.first().map(SocketAddr::port) {
+        let addresses: Vec<IpAddr> = tenant.front_door.iter().map(SocketAddr::ip).collect();
+        record["kubernetesService"] = json!({"addresses": addresses, "port": port});
     }
     if let Some(weight) = effective["sync"]["weight"].as_i64() {
         record["weight"] = weight.into();

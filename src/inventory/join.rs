@@ -2,6 +2,7 @@
 //! token; never the kubeconfig that was handed in. Repeating it continues where it stopped.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, ListParams};
@@ -15,6 +16,7 @@ use skerry_api::{ClusterProfile, ClusterReport, labels};
 use skerry_kit::kubeconfig::{Entry, KubeconfigError, User};
 use skerry_kit::{apply, error};
 
+use super::front_door;
 use super::health::statement;
 use super::names::{is_member_name, real_name};
 use super::profile::Facts;
@@ -41,6 +43,8 @@ pub struct Join {
     pub host: bool,
     /// Its nodes are simulated.
     pub simulated: bool,
+    /// Where pods of a host dial the API that tenants share.
+    pub front_door: Option<SocketAddr>,
     /// ServiceAccount and rights are there already, from the chart.
     pub granted: bool,
 }
@@ -126,12 +130,17 @@ pub async fn push(
     let profile = real_name(&settings.manager, &join.name);
     refuse_duplicates(hub, settings, &profile, &id).await?;
     if !join.granted {
-        grant(&member, join.rights, join.host).await.map_err(at("rights"))?;
+        let owner = grant(&member, join.rights, join.host).await.map_err(at("rights"))?;
+        if join.host && !join.simulated {
+            front_door::ensure(&member, join.front_door, Some(&owner)).await.map_err(at("front door"))?;
+        }
     }
+    let doors =
+        if join.host { front_door::find(&member).await.map_err(at("front door"))? } else { Vec::new() };
     let token = mint(&member).await.map_err(at("token"))?;
     ensure_namespace(hub, &settings.namespace).await?;
     store_credential(hub, settings, join, &address, &token).await?;
-    store_member(hub, settings, join, &profile, &id, &version, &address).await?;
+    store_member(hub, settings, join, &profile, &id, &version, &address, &doors).await?;
     if join.rights != Rights::Observe {
         let writer = match system {
             Some(system) => system,
@@ -259,6 +268,7 @@ async fn store_credential(
     apply::apply(&api, managers::INVENTORY, &typed(secret)?).await.map(drop)
 }
 
+#[allow(clippy::too_many_arguments, reason = "called once, with all that a join has found")]
 async fn store_member(
     hub: &Client,
     settings: &InventorySettings,
@@ -267,6 +277,7 @@ async fn store_member(
     id: &str,
     version: &str,
     address: &Address,
+    doors: &[SocketAddr],
 ) -> Result<(), kube::Error> {
     let reports: Api<ClusterReport> = Api::namespaced(hub.clone(), &settings.namespace);
     let mut spec = json!({
@@ -280,7 +291,10 @@ async fn store_member(
     if !join.labels.is_empty() {
         spec["labels"] = json!(join.labels);
     }
-    let report = json!({"metadata": {"name": profile, "namespace": settings.namespace}, "spec": spec});
+    let mut report = json!({"metadata": {"name": profile, "namespace": settings.namespace}, "spec": spec});
+    if !doors.is_empty() {
+        report["metadata"]["annotations"] = json!({labels::FRONT_DOOR: front_door::written(doors)});
+    }
     apply::apply(&reports, managers::CLI, &typed(report)?).await?;
     let status = json!({"memberID": id, "verdict": "Healthy", "kubernetesVersion": version, "profileManager": settings.manager});
     apply::apply_status(&reports, managers::INVENTORY, profile, status).await?;

@@ -12,6 +12,7 @@
 //! | [`snapshot`] | all of it as one plain value, for placement |
 
 pub mod collect;
+pub mod front_door;
 pub mod health;
 pub mod join;
 pub mod leave;

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 use skerry_api::labels;
 use skerry_api::rights::SYNC_ROLE;
 use skerry_api::rights::{self, MEMBER_ROLE as ROLE, Rights};
@@ -25,7 +25,8 @@ pub fn subject() -> Subject {
 
 /// Namespace, ServiceAccount, role and binding in the member. The binding owns the other two, so that the member's own
 /// garbage collector takes all of it away when the binding goes: it is the last thing that Skerry may delete there.
-pub(super) async fn grant(member: &Client, preset: Rights, host: bool) -> Result<(), kube::Error> {
+/// Answers the reference to that owner.
+pub(super) async fn grant(member: &Client, preset: Rights, host: bool) -> Result<Value, kube::Error> {
     ensure_namespace(member, labels::SYSTEM_NAMESPACE).await?;
     let Subject { namespace, name } = subject();
     let subjects = json!([{"kind": "ServiceAccount", "name": name, "namespace": namespace}]);
@@ -65,7 +66,7 @@ pub(super) async fn grant(member: &Client, preset: Rights, host: bool) -> Result
     let accounts: Api<ServiceAccount> = Api::namespaced(member.clone(), labels::SYSTEM_NAMESPACE);
     let meta = json!({"name": name, "namespace": namespace, "ownerReferences": owner});
     apply::apply(&accounts, managers::INVENTORY, &typed(json!({"metadata": meta}))?).await?;
-    Ok(())
+    Ok(owner[0].clone())
 }
 
 /// A token of that ServiceAccount.

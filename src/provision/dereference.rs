@@ -13,6 +13,7 @@ use skerry_api::{ClusterProfile, ClusterReport, VirtualCluster, VirtualClusterCl
 use super::limits::Sibling;
 use super::validate::{Dereferenced, HostFact, Previous};
 use crate::context::Context;
+use crate::inventory::front_door;
 use crate::subject::Subject;
 
 /// Label by which a host selector names a host.
@@ -28,7 +29,10 @@ pub async fn dereference(context: &Context, subject: &Subject) -> Result<Derefer
     })?;
     let previous = previous(subject);
     let siblings = if previous.effective.is_some() { Vec::new() } else { siblings(context, subject).await? };
-    let hosts = if previous.hosts.is_empty() { hosts(context).await? } else { Vec::new() };
+    let hosts = match previous.hosts.first() {
+        Some(chosen) => vec![kept(context, &chosen.name).await?],
+        None => hosts(context).await?,
+    };
     Ok(Dereferenced {
         name: subject.name.clone(),
         namespace: subject.namespace.clone(),
@@ -103,6 +107,15 @@ fn taken_hostnames(context: &Context, subject: &Subject) -> BTreeMap<String, Str
     taken
 }
 
+/// What may change of the host that a tenant has.
+async fn kept(context: &Context, name: &str) -> Result<HostFact, kube::Error> {
+    let reports: Api<ClusterReport> =
+        Api::namespaced(context.hub.clone(), &context.settings.inventory.namespace);
+    let report = reports.get_opt(name).await?;
+    let front_door = report.as_ref().map(front_door::read).unwrap_or_default();
+    Ok(HostFact { name: name.to_owned(), front_door, ..HostFact::default() })
+}
+
 /// Members that carry tenants.
 async fn hosts(context: &Context) -> Result<Vec<HostFact>, kube::Error> {
     let namespace = &context.settings.inventory.namespace;
@@ -115,6 +128,7 @@ async fn hosts(context: &Context) -> Result<Vec<HostFact>, kube::Error> {
             context.inventory.note_simulated(&host.name_any());
         }
         let report = reports.get_opt(&host.name_any()).await?;
+        let front_door = report.as_ref().map(front_door::read).unwrap_or_default();
         let free = report
             .and_then(|r| r.status)
             .and_then(|s| s.available)
@@ -122,7 +136,7 @@ async fn hosts(context: &Context) -> Result<Vec<HostFact>, kube::Error> {
         // A selector can name a host too.
         let mut own = host.labels().clone();
         own.insert(NAME_LABEL.to_owned(), host.name_any());
-        facts.push(HostFact { name: host.name_any(), labels: own, free_cpu: free });
+        facts.push(HostFact { name: host.name_any(), labels: own, free_cpu: free, front_door });
     }
     Ok(facts)
 }

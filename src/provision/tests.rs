@@ -83,6 +83,24 @@ fn tn1_an_empty_spec_takes_class_and_size_values() {
     assert_eq!(tenant.hosts[0].name, "skerry.local");
 }
 
+/// KI13, apiserver T8: the tenant's record says where its pods find their API, at birth and ever after.
+#[test]
+fn ki13_the_record_names_the_hosts_front_door() {
+    let doors = ["10.96.0.9:443", "[fd00::9]:443"].map(|a| a.parse().unwrap());
+    let mut input = request(json!({}), vec![class("standard", json!({}))]);
+    input.hosts = ["a", "b"].map(|name| HostFact { name: name.into(), ..HostFact::default() }).to_vec();
+    input.hosts[0].front_door = doors.to_vec();
+    let record = |input: &Dereferenced| {
+        crate::control_plane::embedded::record(&validate(input, &Policy::default()).unwrap())
+    };
+    let wanted = json!({"addresses": ["10.96.0.9", "fd00::9"], "port": 443});
+    assert_eq!(record(&input)["kubernetesService"], wanted);
+    input.previous.hosts = validate(&input, &Policy::default()).unwrap().hosts;
+    assert_eq!(record(&input)["kubernetesService"], wanted);
+    input.previous.hosts[0].name = "b".into();
+    assert!(record(&input).get("kubernetesService").is_none(), "a host without one");
+}
+
 proptest! {
     /// TN-1: merging is idempotent and blind to map order (maps are sorted by construction; layers repeat freely).
     #[test]

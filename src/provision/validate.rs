@@ -1,6 +1,7 @@
 //! The second step: from what was read to a tenant that may be built, or the one reason why not. No client, no clock.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 use skerry_api::virtual_cluster::reasons::provisioned as reason;
@@ -29,6 +30,8 @@ pub struct HostFact {
     pub labels: BTreeMap<String, String>,
     /// Free CPU in billionths, where known.
     pub free_cpu: Option<i128>,
+    /// Where its pods find the API server that tenants share.
+    pub front_door: Vec<SocketAddr>,
 }
 
 /// What earlier passes left in status.
@@ -75,7 +78,7 @@ pub struct Dereferenced {
     pub siblings: Vec<Sibling>,
     /// Host names that other tenants have, with their owners.
     pub taken_hostnames: BTreeMap<String, String>,
-    /// Hosts.
+    /// Hosts: that of the tenant, or those to choose from.
     pub hosts: Vec<HostFact>,
 }
 
@@ -104,6 +107,8 @@ pub struct ValidatedTenant {
     pub plan: ProviderPlan,
     /// Hosts.
     pub hosts: Vec<HostStatus>,
+    /// Where its pods find their API (syncer KI13).
+    pub front_door: Vec<SocketAddr>,
     /// Its class no longer selects the namespace (C8).
     pub unbound: bool,
 }
@@ -190,6 +195,8 @@ fn finish(
     let offers = offered.and_then(|c| c.spec.providers.as_deref());
     let plan = plan_provider(&spec, offers, &policy.provider)?;
     let hosts = choose_hosts(&spec, input, offered)?;
+    let fact = hosts.first().and_then(|host| input.hosts.iter().find(|fact| fact.name == host.name));
+    let front_door = fact.map(|fact| fact.front_door.clone()).unwrap_or_default();
     Ok(ValidatedTenant {
         name: input.name.clone(),
         namespace: input.namespace.clone(),
@@ -202,6 +209,7 @@ fn finish(
         pending: Vec::new(),
         plan,
         hosts,
+        front_door,
         unbound: false,
     })
 }

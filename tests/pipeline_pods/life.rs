@@ -6,6 +6,38 @@ use serde_json::json;
 
 use crate::world::World;
 
+/// SY-45: a ServiceAccount that is made anew voids the tokens of its pods, also while the syncer is down.
+#[tokio::test(flavor = "multi_thread")]
+async fn reconcile_sy45_tokens_follow_their_account() {
+    let mut w = World::new("accounts", false).await;
+    w.tenant.post(&format!("/api/v1/namespaces/{}/pods", w.namespace), w.pod("web")).await;
+    w.host.until("host pod", &w.host_path("pods", "web").await, |_| true).await;
+    let secrets = format!("/api/v1/namespaces/{}/secrets", w.host_namespace().await);
+    let account = format!("/api/v1/namespaces/{}/serviceaccounts/default", w.namespace);
+    let issued = |list: &serde_json::Value| {
+        let all = list["items"].as_array().into_iter().flatten();
+        all.filter(|s| s["type"] == "skerry.dev/token")
+            .find_map(|s| s["metadata"]["annotations"]["skerry.dev/account-uid"].as_str().map(str::to_owned))
+    };
+    for down in [false, true] {
+        let old = w.tenant.get(&account).await.expect("an account")["metadata"]["uid"].clone();
+        w.host.until("tokens of now", &secrets, |list| issued(list).is_some_and(|uid| old == uid)).await;
+        if down {
+            w.halt().await;
+        }
+        w.tenant.delete(&account, None).await;
+        let anew = w.tenant.until("another account", &account, |a| a["metadata"]["uid"] != old).await;
+        if down {
+            w.start(None);
+        }
+        let uid = anew["metadata"]["uid"].clone();
+        w.host
+            .until("tokens of the other", &secrets, |list| issued(list).is_some_and(|found| uid == found))
+            .await;
+    }
+    w.end().await;
+}
+
 /// Rows of PO40 and PF4, PF5: a pod's whole life, with a token, a Secret, a node and a deletion.
 #[tokio::test(flavor = "multi_thread")]
 async fn reconcile_a_pods_life() {

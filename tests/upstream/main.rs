@@ -12,11 +12,10 @@
 
 mod applications;
 mod apps;
-mod control_plane;
 mod fleet;
 mod hosts;
 mod hub;
-mod kubectl;
+mod node;
 mod placement;
 mod standalone;
 mod tunnel;
@@ -27,6 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use skerry_testkit::upstream::{control_plane, kubectl};
 use world::World;
 
 /// How a case ended, when it did not fail.
@@ -49,7 +49,6 @@ const CASES: &[(&str, Case)] = &[
     ("verbs_of_kubectl_1_33", verbs::older),
     ("as68_streams_of_a_simulated_host_kubectl_1_36", tunnel::simulated_newest),
     ("as68_streams_of_a_simulated_host_kubectl_1_33", tunnel::simulated_older),
-    ("as68_streams_of_a_running_pod", tunnel::running),
     ("app_guestbook", apps::guestbook),
     ("app_online_boutique", apps::online_boutique),
     ("crds_become_established", apps::definitions),
@@ -60,6 +59,20 @@ const CASES: &[(&str, Case)] = &[
     ("placement_97_on_virtual_and_real_members", fleet::placed),
     ("placement_97_an_application_on_three_members", applications::placed),
     ("tn9_a_real_hub_with_the_chart", hub::real),
+    ("sy40_tenants_pods_are_real_containers", node::sy40),
+    ("sy40_sets_and_jobs_are_real_containers", node::sy40_sets),
+    ("sy40_states_of_containers_come_back", node::sy40_states),
+    ("sy80_a_service_leads_to_a_container", node::sy80),
+    ("sy42_a_containers_environment", node::sy42),
+    ("sy43_configmaps_and_secrets_in_files", node::sy43),
+    ("sy44_tokens_of_the_tenant", node::sy44),
+    ("sy46_downward_api", node::sy46),
+    ("sy49_constraints_of_one_tenant", node::sy49),
+    ("ki13_pods_reach_their_own_api", node::ki13),
+    ("sy100_streams_reach_a_container", node::sy100),
+    ("sy87_a_claim_keeps_what_a_pod_wrote", node::sy87),
+    ("sy14_containers_outlive_a_restart", node::sy14),
+    ("a_node_leaves_nothing", node::left_clean),
 ];
 
 fn main() -> ExitCode {
@@ -95,10 +108,14 @@ fn main() -> ExitCode {
             }
         }
     }
+    let on_node = node::end();
     println!("{} cases, {} failed {failed:?}", cases.len(), failed.len());
     if failed.is_empty() {
         return ExitCode::SUCCESS;
     }
     println!("what skerry said:\n{}", world.log());
+    if let Some(said) = on_node {
+        println!("what skerry said on the node:\n{said}");
+    }
     ExitCode::FAILURE
 }

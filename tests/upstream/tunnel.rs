@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::Outcome;
-use crate::kubectl::{Kubectl, tool};
+use crate::kubectl::tool;
 use crate::world::{World, eventually, text};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -53,24 +53,6 @@ fn simulated(world: &World, program: &str, name: &str) {
     assert!(refused(&["logs", "quiet", "-c", "mesh"]).contains("container mesh is not valid for pod quiet"));
     assert!(refused(&["logs", "nobody"]).contains("pods \"nobody\" not found"));
     kubectl.ok(&["delete", "pod", "quiet"]);
-}
-
-/// Into a pod that runs, of the tenant whose kubeconfig SKERRY_STREAMS_KUBECONFIG names, from an image that its nodes
-/// know, SKERRY_STREAMS_IMAGE.
-pub fn running(_: &mut World) -> Outcome {
-    let of = |name: &str| std::env::var(format!("SKERRY_STREAMS_{name}"));
-    let (Ok(config), Ok(image)) = (of("KUBECONFIG"), of("IMAGE")) else {
-        let why = "no node is named by SKERRY_STREAMS_KUBECONFIG and SKERRY_STREAMS_IMAGE";
-        return Outcome::Skipped(why.to_owned());
-    };
-    let kubectl = Kubectl::new("kubectl", PathBuf::from(&config));
-    kubectl.apply(&pod("streams", &image), &["-n", "default"]);
-    kubectl.ok(&["wait", "-n", "default", "pod/streams", "--for=condition=Ready", "--timeout=60s"]);
-    for program in ["kubectl", "kubectl-1.33"] {
-        of_a_running_pod(program, Path::new(&config), "default", "streams");
-    }
-    kubectl.ok(&["delete", "-n", "default", "pod", "streams"]);
-    Outcome::Passed
 }
 
 /// A pod for [`of_a_running_pod`]: the image has busybox's sh, tar and httpd.

@@ -1,8 +1,11 @@
 //! A `skerry up` with a folder, ports and a home of its own.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+pub use skerry_testkit::upstream::wait::{eventually, port, text};
 
 use crate::kubectl::Kubectl;
 
@@ -12,40 +15,21 @@ const START: Duration = Duration::from_secs(120);
 /// The running program.
 pub struct World {
     folder: tempfile::TempDir,
-    listen: u16,
+    listen: SocketAddr,
     metrics: u16,
     process: Child,
-}
-
-/// A port that was free a moment ago.
-pub fn port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its number").port()
-}
-
-/// The text of an output.
-pub fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Looks until there is an answer.
-#[track_caller]
-pub fn eventually<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(started.elapsed() < limit, "not within {limit:?}: {what}");
-        std::thread::sleep(Duration::from_millis(200));
-    }
 }
 
 impl World {
     /// Starts on an empty directory.
     pub fn start() -> Self {
+        Self::at(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// The same at an address of this machine that pods can dial.
+    pub fn at(address: IpAddr) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let (listen, metrics) = (port(), port());
+        let (listen, metrics) = (SocketAddr::new(address, port()), port());
         let process = spawn(folder.path(), listen, metrics);
         let world = Self { folder, listen, metrics, process };
         world.wait_ready();
@@ -86,7 +70,7 @@ impl World {
 
     /// The hub's URL.
     pub fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.listen)
+        format!("https://{}", self.listen)
     }
 
     /// A command of the binary, on this hub.
@@ -166,10 +150,10 @@ fn skerry(folder: &Path) -> Command {
     command
 }
 
-fn spawn(folder: &Path, listen: u16, metrics: u16) -> Child {
+fn spawn(folder: &Path, listen: SocketAddr, metrics: u16) -> Child {
     let log = std::fs::File::create(folder.join("log")).expect("a log");
     skerry(folder)
-        .args(["up", "--write-kubeconfig=false", "--listen", &format!("127.0.0.1:{listen}")])
+        .args(["up", "--write-kubeconfig=false", "--listen", &listen.to_string()])
         .args(["--metrics", &format!("127.0.0.1:{metrics}"), "--data-dir"])
         .arg(folder.join("data"))
         .stdout(log.try_clone().expect("the log again"))

@@ -1,11 +1,12 @@
 //! `cargo xtask upstream`: builds the real parts of Kubernetes that the upstream tier runs, and runs that tier.
 //!
-//! The tools are ordinary Go modules (`tests/upstream/go.mod`, etcd in a module of its own beside it) and a kubectl of
+//! `node` starts the same parts with a kubelet for use by hand. The tools are ordinary Go modules (`tests/upstream/go.mod`, etcd in a module of its own beside it) and a kubectl of
 //! an older minor from a Python package. They are kept outside the checkout, each beside a stamp of what it was made
 //! from, so that a second build is a comparison of stamps.
 
 mod etcd;
 mod kubectl;
+mod node;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,11 +19,13 @@ use sha2::{Digest, Sha256};
 /// The Kubernetes version of `tests/upstream/go.mod`.
 const VERSION: &str = "v1.36.3";
 /// Tools and their packages.
-const TOOLS: [(&str, &str); 5] = [
+const TOOLS: [(&str, &str); 7] = [
     ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
     ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
     ("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
     ("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
+    ("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
+    ("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
     ("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
 ];
 
@@ -36,6 +39,8 @@ pub enum Upstream {
         /// Passed to the test program, as a filter.
         args: Vec<String>,
     },
+    /// Starts a cluster with a node that executes containers, until Ctrl-C.
+    Node,
 }
 
 /// Runs.
@@ -43,6 +48,7 @@ pub fn run(command: &Upstream) -> anyhow::Result<()> {
     match command {
         Upstream::Build => build(),
         Upstream::Test { args } => test(args),
+        Upstream::Node => node::run(),
     }
 }
 
@@ -54,15 +60,7 @@ pub fn root() -> PathBuf {
 
 /// Where the tools are: `SKERRY_UPSTREAM_BIN`, or the user's cache.
 pub fn bin() -> anyhow::Result<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    if let Some(path) = set("SKERRY_UPSTREAM_BIN") {
-        return Ok(path);
-    }
-    let cache = match set("XDG_CACHE_HOME") {
-        Some(path) => path,
-        None => std::env::home_dir().context("no home directory; set SKERRY_UPSTREAM_BIN")?.join(".cache"),
-    };
-    Ok(cache.join("skerry/bin"))
+    skerry_testkit::upstream::kubectl::tools().context("no home directory; set SKERRY_UPSTREAM_BIN")
 }
 
 fn build() -> anyhow::Result<()> {

@@ -38,6 +38,8 @@ pub const BINDING: &str = "skerry.dev/binding";
 pub const MEMBER_KIND: &str = "skerry.dev/member-kind";
 /// Name of the host's ClusterProfile, on profiles of virtual clusters.
 pub const HOST: &str = "skerry.dev/host";
+/// On the ClusterReport of a host: where its pods find the API server that tenants share, as `IP:PORT`, comma-separated.
+pub const FRONT_DOOR: &str = "skerry.dev/front-door";
 /// On delivered objects: drift is watched by this selector (placement T5).
 pub const PLACED: &str = "skerry.dev/placed";
 /// `<hub id>/<binding uid>` on delivered objects, an annotation (inventory W6).

@@ -1,1 +1,3 @@
-//! Builders, scenarios, faulty stores and clients for tests.
+//! What tests and `cargo xtask` share: the real parts of Kubernetes as processes.
+
+pub mod upstream;

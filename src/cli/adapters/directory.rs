@@ -1,13 +1,12 @@
 //! Feeds the syncer: tenants and hosts as whole lists, whenever something on the hub changes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::runtime::reflector::Store;
@@ -157,12 +156,9 @@ async fn host_entries(
 
 /// Addresses of the host's one Service for all shared tenants (tenancy I1).
 async fn front_door(host: &Client) -> Option<(Vec<String>, u16)> {
-    let api: Api<Service> = Api::namespaced(host.clone(), labels::SYSTEM_NAMESPACE);
-    let spec = api.get_opt("skerry-front-door").await.ok()??.spec?;
-    let port = spec.ports.iter().flatten().next().and_then(|p| u16::try_from(p.port).ok()).unwrap_or(443);
-    let addresses: Vec<String> =
-        spec.cluster_ips.into_iter().flatten().filter(|ip| ip.parse::<IpAddr>().is_ok()).collect();
-    (!addresses.is_empty()).then_some((addresses, port))
+    let found = crate::inventory::front_door::find(host).await.ok()?;
+    let port = found.first()?.port();
+    Some((found.iter().map(|a| a.ip().to_string()).collect(), port))
 }
 
 /// The client of a joined host, made anew when its credential changes.

@@ -4,6 +4,7 @@ mod explain;
 mod leave;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -18,8 +19,8 @@ use crate::cli::exit::Failure;
 use crate::cli::hub::{Hub, HubArgs};
 use crate::cli::output::{Column, age, print, text};
 use crate::cli::progress::Lines;
+use crate::inventory::front_door;
 use crate::inventory::join::{self, Join, JoinError};
-
 use crate::inventory::{InventorySettings, names};
 
 /// Verbs.
@@ -108,6 +109,9 @@ pub struct JoinArgs {
     /// It carries tenants' pods.
     #[arg(long)]
     host: bool,
+    /// Where its pods dial the API that tenants share; the hub's own address unless that is loopback or another API.
+    #[arg(long, value_name = "IP:PORT", requires = "host")]
+    front_door: Option<SocketAddr>,
     /// Take a kubeconfig that skips the check of the server's certificate.
     #[arg(long)]
     allow_insecure: bool,
@@ -188,6 +192,7 @@ async fn joined(args_hub: &HubArgs, args: JoinArgs) -> Result<(), Failure> {
         labels: own,
         host: args.host,
         simulated: false,
+        front_door: args.front_door.or_else(|| front_door::address_of(&hub.url)).filter(|_| args.host),
         granted: false,
     };
     let Mode::Push = args.mode;
@@ -195,6 +200,9 @@ async fn joined(args_hub: &HubArgs, args: JoinArgs) -> Result<(), Failure> {
     let profile = join::push(&hub.client, &settings(), &request, candidate).await?;
     let lines = Lines::new(args_hub.quiet);
     lines.done(&format!("Joined             {profile}"));
+    if request.host && request.front_door.is_none() {
+        lines.plain("Pods of this host do not reach their API: join again with --front-door IP:PORT");
+    }
     lines.plain(&format!("Next: skerry fleet get {profile}"));
     Ok(())
 }

@@ -4,19 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Service};
 use kube::Client;
-use kube::api::Api;
 use kube::config::Config;
 use serde_json::json;
 use skerry_api::ids::tenant_id;
-use skerry_api::labels;
 use skerry_api::rights::Rights;
-use skerry_api::virtual_cluster::reasons::managers;
 use skerry_apiserver::listen::Server;
 use skerry_apiserver::tenant::TenantId;
 use skerry_hollow::{Hollow, NodeShape};
-use skerry_kit::apply;
 use skerry_kit::kubeconfig::{Allow, config, read};
 use skerry_telemetry::Shutdown;
 use tokio::task::JoinHandle;
@@ -28,6 +23,7 @@ use crate::cli::exit::Failure;
 use crate::context::Settings;
 use crate::control_plane::admin::Admin;
 use crate::control_plane::embedded::SystemClients as _;
+use crate::inventory::front_door;
 use crate::inventory::join::{self, Candidate, Join};
 use crate::inventory::names::real_name;
 
@@ -134,7 +130,9 @@ pub async fn start(
                 hub::put(admin, &id, &json!({"id": id, "uid": uid, "role": "Host", "limits": hub::limits()}))
                     .await?;
                 let client = clients_of(server, "syncer", &id)?;
-                front_door(&client).await.map_err(Failure::during(&format!("host {name}")))?;
+                front_door::ensure(&client, None, None)
+                    .await
+                    .map_err(Failure::during(&format!("host {name}")))?;
                 let shape =
                     NodeShape { cpu: cpu.to_string(), memory: memory.clone(), ..NodeShape::default() };
                 let hollow = Hollow { name: name.clone(), nodes: *nodes, shape };
@@ -154,7 +152,13 @@ pub async fn start(
             }
         };
         let rights = if simulated { Rights::Full } else { Rights::Deliver };
-        let request = Join { name: name.clone(), rights, host: true, simulated, ..Join::default() };
+        let front_door =
+            url.strip_prefix("https://").and_then(|a| a.parse().ok()).and_then(front_door::dialable);
+        if !simulated && front_door.is_none() {
+            tracing::warn!(host = %name, "pods on this host cannot reach their API: {url} is no address of theirs; give --listen or --advertise one that is");
+        }
+        let request =
+            Join { name: name.clone(), rights, host: true, simulated, front_door, ..Join::default() };
         join::push(hub_client, &settings.inventory, &request, candidate).await?;
     }
     Ok(local)
@@ -181,26 +185,6 @@ async fn member_config(body: &str, context: Option<&str>, name: &str) -> Result<
     let refused =
         |e: skerry_kit::kubeconfig::KubeconfigError| Failure::Refused(format!("--host {name}: {e}"));
     config(read(body, context, Allow::default()).map_err(refused)?).await.map_err(refused)
-}
-
-/// The one Service by which pods of all shared tenants find their API (tenancy I1).
-async fn front_door(host: &Client) -> Result<(), kube::Error> {
-    let typed = |v| serde_json::from_value(v).map_err(kube::Error::SerdeError);
-    let spaces: Api<Namespace> = Api::all(host.clone());
-    if spaces.get_metadata_opt(labels::SYSTEM_NAMESPACE).await?.is_none() {
-        let space: Namespace = typed(json!({"metadata": {"name": labels::SYSTEM_NAMESPACE}}))?;
-        apply::apply(&spaces, managers::PROVISION, &space).await?;
-    }
-    let services: Api<Service> = Api::namespaced(host.clone(), labels::SYSTEM_NAMESPACE);
-    if services.get_metadata_opt("skerry-front-door").await?.is_none() {
-        let service = json!({
-            "metadata": {"name": "skerry-front-door", "namespace": labels::SYSTEM_NAMESPACE},
-            "spec": {"ports": [{"name": "https", "port": 443, "protocol": "TCP"}]},
-        });
-        let service: Service = serde_json::from_value(service).map_err(kube::Error::SerdeError)?;
-        apply::apply(&services, managers::PROVISION, &service).await?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -65,6 +65,8 @@ pub struct Entry {
     pub node: Option<(Arc<str>, bool)>,
     /// When a pod's tokens are due.
     pub tokens_due: Option<Instant>,
+    /// The ServiceAccount of a pod.
+    pub account: Option<Arc<str>>,
     /// Grace of a tenant deletion, as last seen.
     pub grace: Option<i64>,
     /// A DELETED event was seen for the tenant object (EN12).
@@ -131,6 +133,14 @@ pub struct Model {
     pub epoch: u64,
 }
 
+/// The ServiceAccount of a pod.
+pub fn account_of(pod: &TenantObj) -> &str {
+    match pod.text("/spec/serviceAccountName") {
+        "" => "default",
+        name => name,
+    }
+}
+
 /// How it is known that a host object is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gone {
@@ -176,6 +186,7 @@ impl Model {
         if older || entry.deleted_at >= version.max(1) {
             return None;
         }
+        let another = entry.tenant.as_ref().is_none_or(|known| *known.uid != *object.uid());
         entry.tenant =
             Some(Seen { uid: object.uid().into(), version, origin: None, deleting: object.deleting() });
         entry.grace = object.deletion_grace();
@@ -204,6 +215,7 @@ impl Model {
                 let keeps = object.controller().is_none_or(|c| c.get("kind") != Some(&"DaemonSet".into()));
                 let node = (!node.is_empty()).then(|| (Arc::<str>::from(node), keeps));
                 let before = std::mem::replace(&mut entry.node, node.clone());
+                entry.account = Some(account_of(object).into());
                 if before != node {
                     touched.nodes.extend(before.into_iter().chain(node).map(|(name, _)| name));
                 }
@@ -215,10 +227,24 @@ impl Model {
                 touched.namespaces.push(key.namespace.clone());
                 touched.keys.push(key);
             }
+            Kind::ServiceAccount if another => touched.keys.extend(self.tokens_of(&key)),
             Kind::ServiceAccount | Kind::PersistentVolume => {}
             _ => touched.keys.push(key),
         }
         Some(touched)
+    }
+
+    /// Pods whose tokens are void, because their ServiceAccount was made anew; they are due now (PO22).
+    fn tokens_of(&mut self, account: &Key) -> Vec<Key> {
+        let now = Instant::now();
+        let pods = self.entries.range_mut(Key::new(Kind::Pod, &account.namespace, "")..);
+        pods.take_while(|(key, _)| key.kind == Kind::Pod && key.namespace == account.namespace)
+            .filter(|(_, entry)| entry.tokens_due.is_some() && entry.account.as_ref() == Some(&account.name))
+            .map(|(key, entry)| {
+                entry.tokens_due = Some(now);
+                key.clone()
+            })
+            .collect()
     }
 
     fn namespace_seen(&mut self, object: &TenantObj) {

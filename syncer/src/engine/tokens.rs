@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     carry::{Next, Pass, StepError},
-    model::Key,
+    model::{Key, account_of},
 };
 use crate::{
     kind::Kind,
@@ -18,6 +18,8 @@ use crate::{
 
 /// When the tokens in a Secret are due, in seconds of our own clock since the epoch.
 const DUE: &str = "skerry.dev/renew-after";
+/// UID of the ServiceAccount that they are of.
+const ACCOUNT: &str = "skerry.dev/account-uid";
 /// Type of token Secrets.
 const TYPE: &str = "skerry.dev/token";
 
@@ -53,19 +55,17 @@ pub(super) async fn ensure(pass: &Pass, key: &Key, tenant: &TenantObj, host: &Ho
     }
     let name = Mapping::token_secret(tenant.uid());
     let path = Kind::Secret.path(host.namespace(), name.as_str());
+    let account = account_of(tenant);
+    let account_uid = uid_of(pass, tenant.namespace(), account);
     let known = pass.entry(key).and_then(|e| e.tokens_due).is_some();
     if !known && made == Made::Before {
         // A pod of an earlier life: its Secret says when it is due.
         let found = pass.host().find(&path).await.map_err(StepError::Host)?;
-        if let Some(left) = found.map(HostObj).and_then(|secret| left(&secret)) {
+        if let Some(left) = found.map(HostObj).and_then(|secret| left(&secret, &account_uid)) {
             due(pass, key, left);
             return Ok(Some(left));
         }
     }
-    let account = match tenant.text("/spec/serviceAccountName") {
-        "" => "default",
-        name => name,
-    };
     let mut values = Map::new();
     let mut shortest = i64::MAX;
     for source in &sources {
@@ -85,7 +85,8 @@ pub(super) async fn ensure(pass: &Pass, key: &Key, tenant: &TenantObj, host: &Ho
         values.insert(source.key.clone(), Value::from(STANDARD.encode(token)));
     }
     let left = renewal(shortest);
-    let secret = secret(pass, tenant, host, name.as_str(), values, left);
+    let mut secret = secret(pass, tenant, host, name.as_str(), values, left);
+    secret["metadata"]["annotations"][ACCOUNT] = Value::from(account_uid);
     pass.wrote("host_writes_total", "apply", Kind::Secret);
     match pass.host().apply(&path, &secret).await {
         Ok(_) => {}
@@ -111,7 +112,17 @@ fn due(pass: &Pass, key: &Key, left: Duration) {
     }
 }
 
-fn left(secret: &HostObj) -> Option<Duration> {
+/// The UID of a ServiceAccount that the model has seen.
+fn uid_of(pass: &Pass, namespace: &str, name: &str) -> String {
+    let seen = pass.entry(&Key::new(Kind::ServiceAccount, namespace, name)).and_then(|e| e.tenant);
+    seen.map(|s| s.uid.to_string()).unwrap_or_default()
+}
+
+/// How long the tokens in a Secret are good; those of a ServiceAccount that was made anew since are not.
+fn left(secret: &HostObj, account: &str) -> Option<Duration> {
+    if secret.annotation(ACCOUNT).is_some_and(|issued| issued != account) {
+        return None;
+    }
     let at: i64 = secret.annotation(DUE)?.parse().ok()?;
     let left = at - jiff::Timestamp::now().as_second();
     u64::try_from(left).ok().filter(|left| *left > 0).map(Duration::from_secs)

@@ -84,3 +84,29 @@ fn plan_a_late_answer_brings_no_host_object_back() {
     // A list may be older than the object that it lacks.
     assert!(model.host_gone(&key, "another", Gone::Absent) && model.host_seen(&key, &other));
 }
+
+/// SY-45, its pure part: tokens of a ServiceAccount that was made anew are due at once, others' are not.
+#[test]
+fn plan_sy45_an_account_made_anew_voids_its_tokens() {
+    let mut model = Model::default();
+    let account = |uid: &str, version: u64| {
+        TenantObj(
+            json!({"metadata": {"name": "default", "namespace": "web", "uid": uid, "resourceVersion": version.to_string()}}),
+        )
+    };
+    let mut other = pod("b", 2, "x");
+    other.0["spec"]["serviceAccountName"] = json!("keeper");
+    model.tenant_seen(Kind::ServiceAccount, &account("one", 1));
+    model.tenant_seen(Kind::Pod, &pod("a", 2, "x"));
+    model.tenant_seen(Kind::Pod, &other);
+    let far = Instant::now() + std::time::Duration::from_secs(3600);
+    for name in ["a", "b"] {
+        model.entries.get_mut(&Key::new(Kind::Pod, "web", name)).expect("seen").tokens_due = Some(far);
+    }
+    let same = model.tenant_seen(Kind::ServiceAccount, &account("one", 3)).expect("seen");
+    assert!(same.keys.is_empty(), "a changed label is nothing");
+    model.tenant_gone(&Key::new(Kind::ServiceAccount, "web", "default"), 4, true);
+    let anew = model.tenant_seen(Kind::ServiceAccount, &account("two", 5)).expect("seen");
+    assert_eq!(anew.keys, [Key::new(Kind::Pod, "web", "a")]);
+    assert!(model.entries[&anew.keys[0]].tokens_due.is_some_and(|due| due <= Instant::now()));
+}

@@ -445,6 +445,41 @@ fn translate_status_upward() {
     assert_eq!(gates, [json!({"type": "x/gate", "status": "True"})]);
 }
 
+/// SY-61: a kubelet writes Failed for a pod that the host deletes; to the tenant it is lost once it is gone, not over before.
+#[test]
+fn translate_sy61_a_pod_taken_away_is_not_over() {
+    let phase = |policy: &str, own: &str, theirs: &str, deleted: bool| {
+        let tenant = TenantObj(json!({"metadata": {"name": "p", "namespace": "web", "uid": "u"},
+            "spec": {"restartPolicy": policy}, "status": {"phase": own}}));
+        let mut host =
+            HostObj(json!({"metadata": {"name": "p", "uid": "h"}, "spec": {}, "status": {"phase": theirs}}));
+        if deleted {
+            host.0["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        }
+        let up = PodTranslator.up(&tenant, &host, &facts()).expect("status");
+        up["phase"].as_str().map(str::to_owned)
+    };
+    for policy in ["Always", "OnFailure", "Never"] {
+        assert_eq!(phase(policy, "Running", "Failed", true).as_deref(), Some("Running"), "{policy}");
+        assert_eq!(
+            phase(policy, "Running", "Failed", false).as_deref(),
+            Some("Failed"),
+            "{policy}: by itself"
+        );
+        assert_eq!(
+            phase(policy, "Failed", "Failed", true).as_deref(),
+            Some("Failed"),
+            "{policy}: before that"
+        );
+    }
+    assert_eq!(phase("Always", "Running", "Succeeded", true).as_deref(), Some("Running"), "told to end");
+    assert_eq!(
+        phase("OnFailure", "Running", "Succeeded", true).as_deref(),
+        Some("Succeeded"),
+        "its work is done"
+    );
+}
+
 /// PO41: a lost pod is Failed, its containers ended, Jobs' failure policy understands why.
 #[test]
 fn translate_lost_pods_are_reported() {

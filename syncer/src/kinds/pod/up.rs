@@ -33,6 +33,10 @@ pub(super) fn status(tenant: &TenantObj, host: &HostObj, facts: &Facts) -> Value
             out.insert(field.to_owned(), value.clone());
         }
     }
+    if taken_away(tenant, host) {
+        let before = tenant.text("/status/phase");
+        out.insert("phase".to_owned(), Value::from(if before.is_empty() { "Running" } else { before }));
+    }
     for field in ["message", "reason"] {
         if let Some(Value::String(message)) = out.get_mut(field) {
             *message = scrub(message, tenant, host, facts);
@@ -60,6 +64,16 @@ pub(super) fn status(tenant: &TenantObj, host: &HostObj, facts: &Facts) -> Value
         out.insert("observedGeneration".to_owned(), json!(generation));
     }
     Value::Object(out)
+}
+
+/// Whether containers ended because the host deletes their pod: a kubelet writes a phase for that as for one that ended
+/// by itself. To the tenant it is lost, and that only once it is gone (PO41); said sooner, it would be a pod that ended
+/// and stays. Success counts all the same where a pod is meant to end.
+fn taken_away(tenant: &TenantObj, host: &HostObj) -> bool {
+    let ended = |phase: &str| matches!(phase, "Failed" | "Succeeded");
+    let (theirs, own) = (host.text("/status/phase"), tenant.text("/status/phase"));
+    let meant = theirs == "Succeeded" && tenant.text("/spec/restartPolicy") != "Always";
+    host.deleting() && !tenant.deleting() && ended(theirs) && !ended(own) && !meant
 }
 
 /// The tenant's generation that the host has observed: the carried one once the host observed its own.

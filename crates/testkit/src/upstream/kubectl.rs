@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::world::text;
+use super::wait::text;
 
 /// A program and who it is.
 pub struct Kubectl {
@@ -14,10 +14,16 @@ pub struct Kubectl {
     config: PathBuf,
 }
 
+/// Where the tools are: `SKERRY_UPSTREAM_BIN`, or the user's cache.
+pub fn tools() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let cache = || set("XDG_CACHE_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache")));
+    set("SKERRY_UPSTREAM_BIN").or_else(|| Some(cache()?.join("skerry/bin")))
+}
+
 /// A tool of the upstream tier.
 pub fn tool(name: &str) -> PathBuf {
-    let folder = std::env::var_os("SKERRY_UPSTREAM_BIN")
-        .map_or_else(|| std::env::home_dir().expect("a home").join(".cache/skerry/bin"), PathBuf::from);
+    let folder = tools().expect("a home, or SKERRY_UPSTREAM_BIN");
     let path = folder.join(name);
     assert!(path.is_file(), "{name} is missing in {}: run `cargo xtask upstream build`", folder.display());
     path
@@ -30,7 +36,6 @@ impl Kubectl {
     }
 
     /// Its kubeconfig.
-    #[allow(dead_code, reason = "only the benchmark asks for it")]
     pub fn config(&self) -> &Path {
         &self.config
     }
@@ -38,7 +43,7 @@ impl Kubectl {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         let home = self.config.parent().expect("a folder");
-        command.args(args).args(["--request-timeout=60s"]).env("KUBECONFIG", &self.config).env("HOME", home);
+        command.arg("--request-timeout=60s").args(args).env("KUBECONFIG", &self.config).env("HOME", home);
         command
     }
 

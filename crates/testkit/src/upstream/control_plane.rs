@@ -1,23 +1,41 @@
-//! A real control plane on loopback: etcd and kube-apiserver, and where a case needs pods, kube-controller-manager,
+//! A real control plane on this machine: etcd and kube-apiserver, and where a case needs pods, kube-controller-manager,
 //! kube-scheduler and nodes of kwok. All end with the value.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::kubectl::{Kubectl, tool};
-use crate::world::{eventually, port};
+use super::kubectl::{Kubectl, tool};
+use super::wait::{eventually, port};
 
 const TOKEN: &str = "upstream-tier-administrator";
 
-/// The two processes and their folder.
+/// How a control plane differs from the plain one on loopback.
+pub struct Settings {
+    /// Where kube-apiserver listens, and what nodes and pods dial.
+    pub address: IpAddr,
+    /// Further users, as lines of a token file.
+    pub users: String,
+    /// Further flags of kube-apiserver.
+    pub flags: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { address: Ipv4Addr::LOCALHOST.into(), users: String::new(), flags: Vec::new() }
+    }
+}
+
+/// The processes and their folder.
 pub struct ControlPlane {
     folder: tempfile::TempDir,
-    port: u16,
+    url: String,
     processes: Vec<Child>,
 }
 
-fn start(folder: &Path, name: &str, args: &[String]) -> Child {
+pub(super) fn start(folder: &Path, name: &str, args: &[String]) -> Child {
     let log = std::fs::File::create(folder.join(format!("{name}.log"))).expect("a log");
     Command::new(tool(name))
         .args(args)
@@ -25,6 +43,8 @@ fn start(folder: &Path, name: &str, args: &[String]) -> Child {
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("the log again"))
         .stderr(log)
+        // Ctrl-C at a terminal ends the program that started it, which ends them in order.
+        .process_group(0)
         .spawn()
         .expect("start a tool")
 }
@@ -43,6 +63,12 @@ fn node(i: usize) -> String {
 impl ControlPlane {
     /// Starts both and waits until the server is ready.
     pub fn start() -> Self {
+        Self::with(&Settings::default())
+    }
+
+    /// The same with settings.
+    pub fn with(settings: &Settings) -> Self {
+        let Settings { address, users, flags } = settings;
         let folder = tempfile::tempdir().expect("a folder");
         let (store, peer, port) = (port(), port(), port());
         let etcd = [
@@ -57,12 +83,12 @@ impl ControlPlane {
         let write = |name: &str, body: &str| std::fs::write(folder.path().join(name), body).expect("write");
         write("sa.key", &key.serialize_pem());
         write("sa.pub", &key.public_key_pem());
-        write("tokens.csv", &format!("{TOKEN},administrator,administrator,system:masters\n"));
-        let server = [
+        write("tokens.csv", &format!("{TOKEN},administrator,administrator,system:masters\n{users}"));
+        let mut server = vec![
             format!("--etcd-servers=http://127.0.0.1:{store}"),
             format!("--secure-port={port}"),
-            "--bind-address=127.0.0.1".to_owned(),
-            "--advertise-address=127.0.0.1".to_owned(),
+            format!("--bind-address={address}"),
+            format!("--advertise-address={address}"),
             "--cert-dir=certs".to_owned(),
             "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
@@ -71,11 +97,13 @@ impl ControlPlane {
             "--authorization-mode=Node,RBAC".to_owned(),
             "--token-auth-file=tokens.csv".to_owned(),
         ];
+        server.extend_from_slice(flags);
         let processes =
             vec![start(folder.path(), "etcd", &etcd), start(folder.path(), "kube-apiserver", &server)];
-        let this = Self { folder, port, processes };
+        let this =
+            Self { folder, url: format!("https://{}", std::net::SocketAddr::new(*address, port)), processes };
         eventually("a serving certificate", Duration::from_secs(60), || this.authority());
-        this.write_kubeconfig();
+        std::fs::write(this.kubeconfig(), this.kubeconfig_of(TOKEN)).expect("write");
         let kubectl = this.kubectl();
         eventually("a ready kube-apiserver", Duration::from_secs(90), || {
             kubectl.run(&["get", "--raw", "/readyz"]).status.success().then_some(())
@@ -86,6 +114,27 @@ impl ControlPlane {
     /// The same with `count` nodes, on which pods go Running and nothing is executed.
     pub fn with_nodes(count: usize) -> Self {
         let mut this = Self::start();
+        this.start_managers();
+        let kwok = [
+            "--kubeconfig=kubeconfig".to_owned(),
+            "--config=stages.yaml".to_owned(),
+            "--manage-all-nodes=true".to_owned(),
+            "--node-lease-duration-seconds=40".to_owned(),
+            "--node-ip=127.0.0.1".to_owned(),
+            format!("--server-address=127.0.0.1:{}", port()),
+        ];
+        std::fs::write(this.folder.path().join("stages.yaml"), include_str!("stages.yaml")).expect("write");
+        let kubectl = this.kubectl();
+        for i in 0..count {
+            kubectl.apply(&node(i), &[]);
+        }
+        this.processes.push(start(this.folder.path(), "kwok", &kwok));
+        kubectl.ok(&["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=60s"]);
+        this
+    }
+
+    /// Starts kube-controller-manager and kube-scheduler.
+    pub fn start_managers(&mut self) {
         let own = |name: &str| {
             vec![
                 "--kubeconfig=kubeconfig".to_owned(),
@@ -103,25 +152,11 @@ impl ControlPlane {
             "--root-ca-file=certs/apiserver.crt".to_owned(),
             "--service-account-private-key-file=sa.key".to_owned(),
         ]);
-        let kwok = [
-            "--kubeconfig=kubeconfig".to_owned(),
-            "--config=stages.yaml".to_owned(),
-            "--manage-all-nodes=true".to_owned(),
-            "--node-lease-duration-seconds=40".to_owned(),
-            "--node-ip=127.0.0.1".to_owned(),
-            format!("--server-address=127.0.0.1:{}", port()),
-        ];
-        std::fs::write(this.folder.path().join("stages.yaml"), include_str!("stages.yaml")).expect("write");
-        let folder = this.folder.path().to_path_buf();
-        this.processes.push(start(&folder, "kube-controller-manager", &manager));
-        this.processes.push(start(&folder, "kube-scheduler", &own("scheduler")));
-        let kubectl = this.kubectl();
-        for i in 0..count {
-            kubectl.apply(&node(i), &[]);
-        }
-        this.processes.push(start(&folder, "kwok", &kwok));
-        kubectl.ok(&["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=60s"]);
-        this
+        let folder = self.folder.path();
+        let manager = start(folder, "kube-controller-manager", &manager);
+        self.processes.push(manager);
+        let scheduler = start(folder, "kube-scheduler", &own("scheduler"));
+        self.processes.push(scheduler);
     }
 
     /// kubectl as administrator.
@@ -135,23 +170,23 @@ impl ControlPlane {
         std::fs::metadata(&path).is_ok_and(|m| m.len() > 0).then_some(path)
     }
 
-    fn write_kubeconfig(&self) {
+    /// A kubeconfig of whoever holds a token.
+    pub fn kubeconfig_of(&self, token: &str) -> String {
         let authority = self.folder.path().join("certs/apiserver.crt");
         let bytes = std::fs::read(authority).expect("the certificate");
         let file = serde_json::json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "real",
             "clusters": [{"name": "real", "cluster": {
-                "server": format!("https://127.0.0.1:{}", self.port),
+                "server": self.url,
                 "certificate-authority-data": data_encoding::BASE64.encode(&bytes),
             }}],
-            "users": [{"name": "administrator", "user": {"token": TOKEN}}],
-            "contexts": [{"name": "real", "context": {"cluster": "real", "user": "administrator"}}],
+            "users": [{"name": "user", "user": {"token": token}}],
+            "contexts": [{"name": "real", "context": {"cluster": "real", "user": "user"}}],
         });
-        std::fs::write(self.kubeconfig(), file.to_string()).expect("write");
+        file.to_string()
     }
 
     /// The processes.
-    #[allow(dead_code, reason = "only the benchmark asks for it")]
     pub fn pids(&self) -> Vec<u32> {
         self.processes.iter().map(Child::id).collect()
     }
