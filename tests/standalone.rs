@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
+use kube::api::{
+    Api, AttachParams, DeleteParams, DynamicObject, ListParams, LogParams, ObjectMeta, Patch, PatchParams,
+    PostParams,
+};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -143,6 +146,7 @@ async fn a_tenant_from_the_first_start_to_its_end() {
     created(&up, &hub).await;
     claimed(&up, &hub).await;
     apart(&up).await;
+    simulated(&up).await;
     joined(&up);
     repaired(&hub).await;
     steady(&up, &hub).await;
@@ -267,6 +271,34 @@ async fn apart(up: &Up) {
     let stranger = client(&crossed).await;
     let refusal = Api::<Namespace>::all(stranger).list(&ListParams::default()).await.unwrap_err();
     assert_eq!(skerry_kit::error::code(&refusal), Some(401), "TN-47: {refusal}");
+}
+
+/// Invariant 11: a simulated pod says so in its log, and to whom wants into it.
+async fn simulated(up: &Up) {
+    const WORDS: &str = "this pod is simulated: nothing runs in it";
+    let tenant = client(&up.ok(&["kubeconfig", "dev", "-n", "team-a"])).await;
+    let pods = Api::<Pod>::namespaced(tenant, "default");
+    let pod =
+        json!({"metadata": {"name": "quiet"}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}});
+    pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    eventually("a running pod", async || {
+        pods.get("quiet").await.unwrap().status?.phase.filter(|phase| phase == "Running")
+    })
+    .await;
+    for follow in [false, true] {
+        let how = LogParams { follow, ..LogParams::default() };
+        assert_eq!(pods.logs("quiet", &how).await.unwrap(), format!("{WORDS}\n"));
+    }
+    let exec = pods.exec("quiet", ["true"], &AttachParams::default()).await.err().unwrap();
+    let attach = pods.attach("quiet", &AttachParams::default()).await.err().unwrap();
+    let forward = pods.portforward("quiet", &[80]).await.err().unwrap();
+    for refused in [exec, attach, forward] {
+        assert!(
+            matches!(&refused, kube::Error::Api(status) if status.code == 501 && status.message == WORDS),
+            "{refused}"
+        );
+    }
+    pods.delete("quiet", &DeleteParams::default().grace_period(0)).await.unwrap();
 }
 
 /// I15, I16: unsafe kubeconfigs are refused by field, a cluster that is a member already is named.

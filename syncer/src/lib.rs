@@ -12,7 +12,7 @@
 //!
 //! The composition gives [`TenantEntry`]s and [`HostEntry`]s as whole lists over watch channels, runs [`Syncer::run`],
 //! reads [`SyncState`]s from [`SyncerHandle::states`], and joins [`SyncerHandle::reserve`] and its sisters to the API
-//! server's Service gate.
+//! server's Service gate, [`SyncerHandle::open`] to its tunnel.
 //!
 //! Absent here: any host name that is not built by [`mapping`]; any write without a proof of origin; any decision that
 //! reads a clock of another machine.
@@ -36,5 +36,6 @@ pub use dns::Servers as DnsServers;
 pub use engine::{
     Periods, Syncer, SyncerConfig, SyncerHandle,
     gate::{Allocation, ReserveError},
+    tunnel::{HostStream, PodStream, StreamError, StreamHead},
 };
 pub use status::{Problem, Remaining, SyncState, SyncStates};

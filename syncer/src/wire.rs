@@ -233,6 +233,11 @@ impl Wire {
         }
     }
 
+    /// The answer as it comes, body or connection, without a time limit.
+    pub async fn open(&self, request: Request<Body>) -> Result<http::Response<Body>, WireError> {
+        self.client.send(request).await.map_err(WireError::Call)
+    }
+
     /// The open answer of a watch, to be read line by line.
     pub async fn stream(&self, path: &str) -> Result<Body, WireError> {
         let open = self.send(JSON, Method::GET, path, None, None);

@@ -14,9 +14,11 @@
 mod dns;
 mod hub;
 mod kinds;
+mod kubelet;
 mod life;
 mod matrix;
 mod restart;
 mod services;
 mod strangers;
+mod streams;
 mod world;

@@ -126,6 +126,16 @@ pub struct World {
     pub namespace: String,
     running: Option<Running>,
     server: Option<Arc<Server>>,
+    /// The syncer's client of a host apart from the tenant's server.
+    apart: Option<kube::Client>,
+}
+
+/// A host of a server of its own.
+pub struct Apart {
+    /// The hands of the test.
+    pub hands: Cluster,
+    /// The syncer's client.
+    pub own: kube::Client,
 }
 
 /// Lets a number of writes pass, then nothing at all: a process killed after its n-th write.
@@ -172,15 +182,20 @@ impl Kill {
 
 impl World {
     pub async fn new(name: &str, agreed: bool) -> Self {
-        Self::with(name, agreed, &["10.96.0.0/12"]).await
+        Self::with(name, agreed, &["10.96.0.0/12"], None).await
     }
 
     /// Both families on both sides, addresses agreed between them.
     pub async fn dual(name: &str) -> Self {
-        Self::with(name, true, &["10.96.0.0/12", "fd00:96::/108"]).await
+        Self::with(name, true, &["10.96.0.0/12", "fd00:96::/108"], None).await
     }
 
-    async fn with(name: &str, agreed: bool, ranges: &[&str]) -> Self {
+    /// A tenant on a host apart.
+    pub async fn on(name: &str, host: Apart) -> Self {
+        Self::with(name, false, &["10.96.0.0/12"], Some(host)).await
+    }
+
+    async fn with(name: &str, agreed: bool, ranges: &[&str], apart: Option<Apart>) -> Self {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let uid = format!("{name}-{}", std::process::id());
@@ -207,6 +222,10 @@ impl World {
                 (client(tenant), client(host), Some(server.clone()))
             }
         };
+        let (host, apart) = match apart {
+            Some(apart) => (apart.hands, Some(apart.own)),
+            None => (host, None),
+        };
         let reach = if server.is_some() { Reach::Embedded } else { Reach::Own };
         let object = json!({"metadata": {"name": name, "namespace": "team-a", "uid": uid, "generation": 1},
             "spec": {"podSecurity": {"enforce": "privileged"}, "sync": {}},
@@ -215,7 +234,7 @@ impl World {
         let entry =
             TenantEntry::of(&object, &Value::Null, tenant.0.clone(), reach, network, agreed).expect("entry");
         let namespace = format!("{name}-{}", std::process::id());
-        let mut world = Self { tenant, host, running: None, entry, namespace, server };
+        let mut world = Self { tenant, host, running: None, entry, namespace, server, apart };
         world.start(None);
         world.fresh(&world.namespace.clone()).await;
         world.synced("CaughtUp").await;
@@ -241,7 +260,7 @@ impl World {
         let (tenants, tenants_rx) = watch::channel(Arc::new(vec![Arc::new(entry)]));
         let host = HostEntry {
             name: "h".into(),
-            client: wrap(&self.own(&self.host, "the-host")),
+            client: wrap(&self.apart.clone().unwrap_or_else(|| self.own(&self.host, "the-host"))),
             simulated: false,
             subject: None,
         };
@@ -276,6 +295,11 @@ impl World {
         let Some(running) = self.running.take() else { return };
         running.stop.cancel();
         tokio::time::timeout(Duration::from_secs(10), running.run).await.expect("ends").expect("no panic");
+    }
+
+    /// Whether the tenant's server is in this process.
+    pub fn is_inside(&self) -> bool {
+        self.server.is_some()
     }
 
     /// The server in this process.

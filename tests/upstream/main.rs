@@ -18,6 +18,7 @@ mod hub;
 mod node;
 mod placement;
 mod standalone;
+mod tunnel;
 mod verbs;
 mod world;
 
@@ -46,6 +47,8 @@ const CASES: &[(&str, Case)] = &[
     ("tn73_a_deleted_cluster_is_gone", standalone::deleted),
     ("verbs_of_kubectl_1_36", verbs::newest),
     ("verbs_of_kubectl_1_33", verbs::older),
+    ("as68_streams_of_a_simulated_host_kubectl_1_36", tunnel::simulated_newest),
+    ("as68_streams_of_a_simulated_host_kubectl_1_33", tunnel::simulated_older),
     ("app_guestbook", apps::guestbook),
     ("app_online_boutique", apps::online_boutique),
     ("crds_become_established", apps::definitions),
@@ -67,6 +70,7 @@ const CASES: &[(&str, Case)] = &[
     ("sy49_constraints_of_one_tenant", node::sy49),
     ("ki13_pods_reach_their_own_api", node::ki13),
     ("sy111_names_of_the_tenant", node::sy111),
+    ("sy100_streams_reach_a_container", node::sy100),
     ("sy87_a_claim_keeps_what_a_pod_wrote", node::sy87),
     ("sy14_containers_outlive_a_restart", node::sy14),
     ("a_node_leaves_nothing", node::left_clean),

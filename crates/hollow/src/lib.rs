@@ -6,18 +6,20 @@
 //!
 //! Guarantees: no pod is bound beyond a node's allocatable figures; only pods on simulated nodes are reported on.
 //! Absent: images, networks, volumes, probes, logs. Nothing here pretends to be a real node: the label, the kubelet
-//! version `…-simulated` and the container runtime `simulated://` say so.
+//! version `…-simulated`, the container runtime `simulated://` and the one line of every log ([`NOTHING_RUNS`]) say so.
 
 mod fit;
 mod kubelet;
 mod nodes;
 mod resources;
 mod scheduler;
+mod words;
 
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 pub use nodes::NodeShape;
+pub use words::NOTHING_RUNS;
 
 /// A simulated host.
 #[derive(Clone, Debug)]

@@ -4,3 +4,4 @@ pub mod clients;
 pub mod directory;
 pub mod gate;
 pub mod rules;
+pub mod streams;

@@ -10,6 +10,7 @@ use serde_json::json;
 use skerry_api::ids::tenant_id;
 use skerry_api::rights::Rights;
 use skerry_apiserver::listen::Server;
+use skerry_apiserver::tenant::TenantId;
 use skerry_hollow::{Hollow, NodeShape};
 use skerry_kit::kubeconfig::{Allow, config, read};
 use skerry_telemetry::Shutdown;
@@ -98,7 +99,16 @@ fn shape(text: Option<&str>) -> Option<(usize, u32, String)> {
     fits.then_some(shape)
 }
 
-/// Makes and joins all hosts; answers clients of those in this process, by the name of their profile.
+/// Hosts in this process: all of them simulated.
+#[derive(Default)]
+pub struct Local {
+    /// Clients, by the name of their profile.
+    pub clients: BTreeMap<String, Client>,
+    /// Their logical clusters.
+    pub ids: Vec<TenantId>,
+}
+
+/// Makes and joins all hosts; answers those in this process.
 #[allow(clippy::too_many_arguments, reason = "called once, from the composition, with all it has")]
 pub async fn start(
     server: &Arc<Server>,
@@ -110,8 +120,8 @@ pub async fn start(
     settings: &Settings,
     shutdown: &Shutdown,
     tasks: &mut Vec<JoinHandle<()>>,
-) -> Result<BTreeMap<String, Client>, Failure> {
-    let mut local = BTreeMap::new();
+) -> Result<Local, Failure> {
+    let mut local = Local::default();
     for spec in specs {
         let (name, candidate, simulated) = match spec {
             HostSpec::Simulated { name, nodes, cpu, memory } => {
@@ -130,7 +140,8 @@ pub async fn start(
                 tasks.push(tokio::spawn(simulate(hollow, nodes, shutdown.clone())));
                 let file = hub::kubeconfig(admin, &id, url, &server.serving_authority()).await?;
                 let member = member_config(&file.to_string(), None, name).await?;
-                local.insert(real_name(&settings.inventory.manager, name), client.clone());
+                local.ids.push(TenantId::of_uid(&uid));
+                local.clients.insert(real_name(&settings.inventory.manager, name), client.clone());
                 (name, Candidate { config: member, system: Some(client) }, true)
             }
             HostSpec::Real { name, path, context } => {

@@ -30,7 +30,7 @@ pub async fn ensure(admin: &Admin, data: &DataDir) -> Result<String, Failure> {
 /// Limits of the hub and of simulated hosts: the highest there are.
 pub fn limits() -> Value {
     json!({"objects": 500_000, "bytes": "2560Mi", "namespaces": 10_000, "watches": 50_000, "watchesPerIdentity": 10_000,
-        "inFlightReading": 1000, "inFlightMutating": 500})
+        "inFlightReading": 1000, "inFlightMutating": 500, "tunnels": 2000})
 }
 
 /// A tenant that is opened from disk is busy for a moment.

@@ -12,6 +12,7 @@ use clap::{ArgAction, Args};
 use serde_json::json;
 use skerry_apiserver::config::{Role, ServerConfig};
 use skerry_apiserver::listen::Server;
+use skerry_apiserver::tunnel::Tunnel;
 use skerry_syncer::{DnsServers, EmbeddedSource, Syncer, SyncerConfig};
 use skerry_telemetry::logs::{self, Format};
 use skerry_telemetry::{Metrics, Shutdown};
@@ -22,6 +23,7 @@ use super::adapters::clients::InProcess;
 use super::adapters::directory::{self, Directory, Feed};
 use super::adapters::gate::Gate;
 use super::adapters::rules;
+use super::adapters::streams::{BySyncer, Simulated, Ways};
 use super::classes;
 use super::connect::write_private;
 use super::exit::Failure;
@@ -204,12 +206,17 @@ async fn start(
     config.dns = dns_servers(url);
     let syncer = Syncer::new(config);
     server.attach_service_gate(Arc::new(Gate(syncer.handle())));
+    let simulated: Arc<dyn Tunnel> = Arc::new(Simulated);
+    server.attach_tunnel(Arc::new(Ways {
+        hosts: local.ids.iter().map(|id| (*id, simulated.clone())).collect(),
+        tenants: BySyncer(syncer.handle()),
+    }));
     tasks.push(tokio::spawn(syncer.run(shutdown.token())));
     let directory = Directory {
         hub: in_process("syncer").tenant(&hub_id).unwrap_or_else(|| hub_client.clone()),
         inventory: settings.inventory.namespace.clone(),
         tenants: Some(in_process("syncer")),
-        local_hosts: local,
+        local_hosts: local.clients,
         services_agreed: true,
         ca_bundle: ca_bundle.clone(),
     };

@@ -26,6 +26,7 @@ mod state;
 mod tell;
 mod tenants;
 mod tokens;
+pub(crate) mod tunnel;
 mod upward;
 
 use std::{
@@ -139,7 +140,7 @@ pub struct Syncer {
     hosts: watch::Receiver<Arc<Vec<HostEntry>>>,
 }
 
-/// A handle to a running syncer: its states, and the Service gate.
+/// A handle to a running syncer: its states, the Service gate, and streams of pods.
 #[derive(Clone)]
 pub struct SyncerHandle {
     pub(crate) engine: Arc<Engine>,

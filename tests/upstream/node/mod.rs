@@ -9,6 +9,7 @@ mod front_door;
 mod lives;
 mod scheduling;
 mod states;
+mod streams;
 mod tokens;
 mod workloads;
 
@@ -31,6 +32,7 @@ pub use lives::claims as sy87;
 pub use lives::outlive as sy14;
 pub use scheduling::judged as sy49;
 pub use states::told as sy40_states;
+pub use streams::reached as sy100;
 pub use tokens::used as sy44;
 pub use workloads::run as sy40;
 pub use workloads::services as sy80;

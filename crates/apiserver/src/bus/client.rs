@@ -1,7 +1,7 @@
 //! `kube::Client` without a socket: a tower service that enters the request path behind authentication (G5).
 
 use std::convert::Infallible;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use futures::FutureExt as _;
@@ -10,6 +10,7 @@ use http::{Request, Response, header};
 use http_body_util::BodyExt as _;
 use tower::Service;
 
+use super::switch;
 use crate::identity::Identity;
 use crate::listen::{Body, Server, body, front};
 use crate::model::status::ApiStatus;
@@ -48,11 +49,24 @@ impl Service<Request<kube::client::Body>> for InProcess {
             let Some(server) = server.upgrade() else {
                 return Ok(body::refusal(&ApiStatus::unavailable("the server is gone")));
             };
-            Ok(match tenant {
-                Some(id) => front::inside(&server, id, who, req).await,
-                None => front::system(&server, who, req).await,
-            })
+            if switch::is_asked(req.headers()) {
+                return Ok(switch::call(server, tenant, who, req).await);
+            }
+            Ok(answer(&server, tenant, who, req).await)
         }
         .boxed()
+    }
+}
+
+/// The answer to one request.
+pub(super) async fn answer(
+    server: &Arc<Server>,
+    tenant: Option<TenantId>,
+    who: Identity,
+    req: Request<Body>,
+) -> Response<Body> {
+    match tenant {
+        Some(id) => front::inside(server, id, who, req).await,
+        None => front::system(server, who, req).await,
     }
 }

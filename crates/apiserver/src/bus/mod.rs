@@ -2,6 +2,7 @@
 
 mod client;
 mod local;
+mod switch;
 
 pub use client::client;
 pub use local::{Local, Patch};

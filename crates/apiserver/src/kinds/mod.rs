@@ -17,6 +17,7 @@ pub mod secret;
 pub mod service;
 mod service_family;
 mod service_range;
+mod stream;
 pub mod subresource;
 pub mod token;
 pub mod workload;

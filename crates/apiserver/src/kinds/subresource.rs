@@ -1,17 +1,16 @@
 //! What is asked of objects beside themselves: binding, scale, tokens, reviews, approval, streams of pods.
 
-use http::{HeaderMap, Method, Response};
-use hyper::upgrade::OnUpgrade;
+use http::Response;
 use serde_json::{Value, json};
 
-use super::{pod, review, scale, token};
+use super::{pod, review, scale, stream, token};
 use crate::listen::Body;
 use crate::model::object::Object;
 use crate::model::resource::Resource;
 use crate::model::status::{ApiStatus, Cause};
 use crate::patch;
 use crate::registry::{self, Call, Change, Outcome, PatchKind};
-use crate::request::{RequestInfo, WriteOptions};
+use crate::request::{Exchange, WriteOptions};
 use crate::tunnel::{self, PassError, Target, TunnelError, TunnelHead};
 
 /// Whether objects of the resource are questions: answered, never stored.
@@ -127,18 +126,13 @@ pub async fn patch_scale(
 }
 
 /// `log`, `exec`, `attach`, `portforward`, `proxy`: passed to the host of the pod (T1).
-pub async fn tunnel(
-    call: &Call<'_>,
-    method: &Method,
-    info: &RequestInfo,
-    headers: &HeaderMap,
-    upgrade: Option<OnUpgrade>,
-) -> Result<Response<Body>, ApiStatus> {
+pub(crate) async fn tunnel(call: &Call<'_>, x: &Exchange<'_>) -> Result<Response<Body>, ApiStatus> {
     let sub = call.subresource().to_owned();
     let record = registry::get(call)?;
     let object = record.tree();
     let name = call.target.name.clone();
-    if &*call.resource.id == "/pods" && object.text(&["spec", "nodeName"]).is_empty() {
+    let is_pod = &*call.resource.id == "/pods";
+    if is_pod && object.text(&["spec", "nodeName"]).is_empty() {
         return Err(ApiStatus::bad_request(format!("pod {name} does not have a host assigned")));
     }
     let plural = &call.resource.plural;
@@ -150,18 +144,23 @@ pub async fn tunnel(
         uid: object.meta("uid").to_owned(),
         subresource: call.target.subresource.clone(),
     };
-    let path = call.target.subresource.split_once('/').map_or("", |(_, path)| path).to_owned();
-    let head =
-        TunnelHead { method: method.clone(), path, query: info.query.encoded(), headers: headers.clone() };
+    let head = TunnelHead {
+        method: x.method.clone(),
+        path: call.target.subresource.split_once('/').map_or("", |(_, path)| path).to_owned(),
+        query: stream::query(&object, &sub, &x.info.query)?,
+        headers: x.headers.clone(),
+        audit_id: x.audit_id.to_owned(),
+    };
+    let upgrade = x.upgrade.lock().take();
     call.turn.leave();
-    match tunnel::pass(call.server, call.tenant, &**way, to, head, upgrade).await {
-        Ok(response) => Ok(response),
-        Err(PassError::Tunnel(TunnelError::NoHost)) => Err(none()),
-        Err(PassError::Tunnel(TunnelError::Unreachable)) => {
-            Err(ApiStatus::unavailable("the host cannot be reached"))
+    tunnel::pass(call.server, call.tenant, &**way, to, head, upgrade).await.map_err(|failed| match failed {
+        PassError::Tunnel(TunnelError::NoHost) => none(),
+        PassError::Tunnel(TunnelError::Unreachable) => ApiStatus::unavailable("the host cannot be reached"),
+        PassError::Tunnel(TunnelError::Gone) => call.not_found(),
+        PassError::Tunnel(TunnelError::Unspeakable) => {
+            ApiStatus::internal(format!("the host failed, audit id {}", x.audit_id))
         }
-        Err(PassError::Tunnel(TunnelError::Gone)) => Err(call.not_found()),
-        Err(PassError::Tunnel(TunnelError::Refused(status)) | PassError::Limit(status)) => Err(status),
-        Err(PassError::NoUpgrade) => Err(ApiStatus::bad_request("Upgrade request required")),
-    }
+        PassError::Tunnel(TunnelError::Refused(status)) | PassError::Limit(status) => status,
+        PassError::NoUpgrade => ApiStatus::bad_request("Upgrade request required"),
+    })
 }

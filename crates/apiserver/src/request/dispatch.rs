@@ -66,8 +66,7 @@ pub async fn resource(
         return Err(ApiStatus::method_not_allowed_here());
     }
     if stream_of_pod {
-        let upgrade = x.upgrade.lock().take();
-        return subresource::tunnel(&call, x.method, x.info, x.headers, upgrade).await;
+        return subresource::tunnel(&call, x).await;
     }
     match verb {
         "get" => get(x, &call),

@@ -41,6 +41,8 @@ pub(crate) struct Exchange<'a> {
     pub method: &'a http::Method,
     /// The connection itself, where the client asks to switch protocols.
     pub upgrade: &'a Mutex<Option<OnUpgrade>>,
+    /// What the request is found by in logs and audits.
+    pub audit_id: &'a str,
     pub turn: &'a Turn,
 }
 
@@ -80,6 +82,7 @@ pub async fn serve(
             warnings: &warnings,
             method: &parts.method,
             upgrade: &upgrade,
+            audit_id: &audit_id,
             turn: &turn,
         };
         match &info.resource {

@@ -54,6 +54,8 @@ pub struct TunnelHead {
     pub query: String,
     /// `Upgrade`, `Connection`, the stream protocols and `Accept`; never a credential.
     pub headers: HeaderMap,
+    /// The request's audit id, which the host's own log may hold too.
+    pub audit_id: String,
 }
 
 /// A duplex byte stream.
@@ -94,6 +96,9 @@ pub enum TunnelError {
     /// There is no such pod on the host: not yet, no more, or another one under its name.
     #[error("the pod is not running on a host")]
     Gone,
+    /// The host failed in words that are not the tenant's to read; they stand in the operator's log.
+    #[error("the host failed")]
+    Unspeakable,
     /// The host refused, in the tenant's own names.
     #[error("the host refused: {}", .0.message)]
     Refused(ApiStatus),

@@ -1,17 +1,20 @@
 //! Passes a stream between client and host as bytes, until either ends it (T1-T3).
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use http::{HeaderMap, HeaderName, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, BodyStream, StreamBody};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
 use tokio::time::Instant;
 
 use super::{Duplex, Target, Tunnel, TunnelError, TunnelHead, TunnelStream};
-use crate::fair;
+use crate::fair::{self, Place};
 use crate::listen::{Body, Server, body};
 use crate::model::gvk::ResourceId;
 use crate::model::status::ApiStatus;
@@ -20,6 +23,8 @@ use crate::tenant::Tenant;
 
 /// A switched stream without bytes ends after this time (T3).
 const IDLE: Duration = Duration::from_secs(4 * 3600);
+/// How long the last bytes of a log may take after its pod is gone, and those of a host after the client has ended.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 const BUFFER: usize = 16 * 1024;
 
 /// Headers that go to the host. A client's credential is none of them.
@@ -82,8 +87,16 @@ pub async fn pass(
 ) -> Result<Response<Body>, PassError> {
     let seat = fair::tunnel(tenant).map_err(PassError::Limit)?;
     head.headers = only(&head.headers, &FORWARDED);
-    let (answered, io) = match by.open(tenant.id, to.clone(), head).await? {
-        TunnelStream::Answer(response) => return Ok(response),
+    let opened = tokio::select! {
+        opened = by.open(tenant.id, to.clone(), head) => opened?,
+        // The log of a silent container is not even opened before its first line.
+        () = gone(tenant, &to) => return Err(TunnelError::Gone.into()),
+    };
+    let (answered, io) = match opened {
+        TunnelStream::Answer(response) => {
+            let tenant = tenant.clone();
+            return Ok(response.map(|body| while_there(body, seat, tenant, to)));
+        }
         TunnelStream::Switched { head, io } => (head, io),
     };
     let upgrade = upgrade.ok_or(PassError::NoUpgrade)?;
@@ -107,15 +120,34 @@ pub async fn pass(
     Ok(response)
 }
 
-/// Bytes in both directions until both have ended, or nothing came for long.
+/// An answer that ends, at the latest, soon after its pod.
+fn while_there(body: Body, seat: Place, tenant: Arc<Tenant>, to: Target) -> Body {
+    let end = async move {
+        gone(&tenant, &to).await;
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    let frames = BodyStream::new(body).take_until(Box::pin(end)).map(move |frame| {
+        let _held = &seat;
+        frame
+    });
+    StreamBody::new(frames).boxed_unsync()
+}
+
+/// Bytes in both directions until the host has ended, or the client and soon after it the host, or nothing came for
+/// long.
 async fn join(client: impl AsyncRead + AsyncWrite, host: Box<dyn Duplex>) {
     let began = Instant::now();
     let last = AtomicU64::new(0);
     let (client_read, client_write) = split(client);
     let (host_read, host_write) = split(host);
     let up = copy(client_read, host_write, began, &last);
-    let down = copy(host_read, client_write, began, &last);
-    tokio::join!(up, down);
+    let mut down = pin!(copy(host_read, client_write, began, &last));
+    tokio::select! {
+        () = &mut down => {}
+        () = up => {
+            let _in_time = tokio::time::timeout(LAST_WORDS, down).await;
+        }
+    }
 }
 
 async fn copy(

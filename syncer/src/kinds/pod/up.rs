@@ -190,6 +190,11 @@ fn containers(tenant: &TenantObj, host: &HostObj, facts: &Facts, field: &str, sp
 
 /// A text without host names: known ones are mapped back, a text with an unknown one is hidden (SE14).
 pub fn scrub(message: &str, tenant: &TenantObj, host: &HostObj, facts: &Facts) -> String {
+    mapped_back(message, tenant, host, facts).unwrap_or_else(|| "details hidden".to_owned())
+}
+
+/// The same; `None` where something is left that is not the tenant's.
+pub fn mapped_back(message: &str, tenant: &TenantObj, host: &HostObj, facts: &Facts) -> Option<String> {
     let mut out = message.to_owned();
     if !host.namespace().is_empty() {
         out = out.replace(host.namespace(), tenant.namespace());
@@ -201,10 +206,8 @@ pub fn scrub(message: &str, tenant: &TenantObj, host: &HostObj, facts: &Facts) -
         out = out.replace(host.uid(), tenant.uid());
     }
     let home = facts.mapping.home();
-    if out.contains(home.as_str()) || names_a_tenant(&out) || out.contains("skerry-token-") {
-        return "details hidden".to_owned();
-    }
-    out
+    let is_left = out.contains(home.as_str()) || names_a_tenant(&out) || out.contains("skerry-token-");
+    (!is_left).then_some(out)
 }
 
 /// Whether a text holds a host namespace of any tenant.
