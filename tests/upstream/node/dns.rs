@@ -70,7 +70,7 @@ spec: {ports: [{port: 80}]}
 
 fn fetched(stage: &Stage, pod: &str, url: &str) -> String {
     eventually(&format!("{url} from {pod}"), LIMIT, || {
-        stage.exec("names", pod, &["wget", "-q", "-T", "5", "-O", "-", url])
+        stage.exec("names", pod, &["wget", "-q", "-O", "-", url])
     })
 }
 

@@ -89,7 +89,7 @@ pub fn kubelet(folder: &Path, group: &str) -> Result<(), NodeError> {
         "containerRuntimeEndpoint": format!("unix://{}", folder.join("containerd.sock").display()),
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "failCgroupV1": false,
-        "failSwapOn": false,
+        "failSwapOn": false, "clusterDomain": "cluster.local",
         "imageGCHighThresholdPercent": 100,
         "nodeStatusUpdateFrequency": "5s",
         "resolvConf": "",
