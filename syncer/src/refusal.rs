@@ -25,6 +25,7 @@ pub enum Reason {
     HostPodDeleted,
     HostClaimLost,
     HostRejected,
+    LeftOnHost,
 }
 
 impl Reason {
@@ -50,6 +51,7 @@ impl Reason {
             Reason::HostPodDeleted => "HostPodDeleted",
             Reason::HostClaimLost => "HostClaimLost",
             Reason::HostRejected => "HostRejected",
+            Reason::LeftOnHost => "LeftOnHost",
         }
     }
 

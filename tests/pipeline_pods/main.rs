@@ -12,13 +12,16 @@
 )]
 
 mod dns;
+mod gates;
 mod hub;
 mod kinds;
 mod kubelet;
 mod life;
 mod matrix;
 mod restart;
+mod rivals;
 mod services;
 mod strangers;
 mod streams;
+mod switches;
 mod world;

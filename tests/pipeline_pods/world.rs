@@ -110,12 +110,20 @@ impl Cluster {
 }
 
 /// A running syncer.
-struct Running {
+pub struct Running {
     handle: SyncerHandle,
     stop: CancellationToken,
     run: tokio::task::JoinHandle<()>,
     tenants: watch::Sender<Arc<Vec<Arc<TenantEntry>>>>,
     _hosts: watch::Sender<Arc<Vec<HostEntry>>>,
+}
+
+impl Running {
+    /// Stops it and waits for all its tasks.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(10), self.run).await.expect("ends").expect("no panic");
+    }
 }
 
 /// A tenant, a host, and a syncer between them.
@@ -251,16 +259,34 @@ impl World {
 
     /// Starts a syncer; `kill`: its clients answer nothing any more after so many writes.
     pub fn start(&mut self, kill: Option<Arc<Kill>>) {
-        let wrap = |client: &kube::Client| match &kill {
-            Some(kill) => kill.client(client.clone()),
-            None => client.clone(),
+        let wrap = |client: kube::Client| match &kill {
+            Some(kill) => kill.client(client),
+            None => client,
         };
+        self.running = Some(self.run(wrap, wrap));
+    }
+
+    /// Starts one whose way to the host is another.
+    pub fn start_over(&mut self, host: impl Fn(kube::Client) -> kube::Client) {
+        self.running = Some(self.run(|client| client, host));
+    }
+
+    /// A second one beside the first.
+    pub fn beside(&self) -> Running {
+        self.run(|client| client, |client| client)
+    }
+
+    fn run(
+        &self,
+        to_tenant: impl Fn(kube::Client) -> kube::Client,
+        to_host: impl Fn(kube::Client) -> kube::Client,
+    ) -> Running {
         let mut entry = self.entry.clone();
-        entry.client = wrap(&self.own(&self.tenant, &self.entry.owner.uid));
+        entry.client = to_tenant(self.own(&self.tenant, &self.entry.owner.uid));
         let (tenants, tenants_rx) = watch::channel(Arc::new(vec![Arc::new(entry)]));
         let host = HostEntry {
             name: "h".into(),
-            client: wrap(&self.apart.clone().unwrap_or_else(|| self.own(&self.host, "the-host"))),
+            client: to_host(self.apart.clone().unwrap_or_else(|| self.own(&self.host, "the-host"))),
             simulated: false,
             subject: None,
         };
@@ -279,7 +305,7 @@ impl World {
         let syncer = Syncer::new(config);
         let (handle, stop) = (syncer.handle(), CancellationToken::new());
         let run = tokio::spawn(syncer.run(stop.clone()));
-        self.running = Some(Running { handle, stop, run, tenants, _hosts: hosts });
+        Running { handle, stop, run, tenants, _hosts: hosts }
     }
 
     /// The syncer's own client of a cluster.
@@ -293,8 +319,7 @@ impl World {
     /// Stops the syncer and waits for all its tasks.
     pub async fn halt(&mut self) {
         let Some(running) = self.running.take() else { return };
-        running.stop.cancel();
-        tokio::time::timeout(Duration::from_secs(10), running.run).await.expect("ends").expect("no panic");
+        running.stop().await;
     }
 
     /// Whether the tenant's server is in this process.

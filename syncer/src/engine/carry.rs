@@ -261,10 +261,12 @@ async fn generic(pass: &Pass, key: &Key, kind: &dyn Translator) -> Next {
         }
         (Action::Create, Some(tenant), _) => create(pass, key, kind, &tenant).await,
         (Action::Compare, Some(tenant), Some(host)) => compare(pass, key, kind, &tenant, &host).await,
-        (Action::DeleteHost, _, host) => {
+        (Action::DeleteHost, tenant, host) => {
             if key.kind == Kind::PersistentVolumeClaim && tenant_side == TenantSide::Unwanted {
                 // A volume is not thrown away because a switch was turned (AP2).
-                return Ok(None);
+                let Some(tenant) = &tenant else { return Ok(None) };
+                let message = "the claim is carried no more; its volume is left where it is";
+                return refuse(pass, key, tenant, Refusal::new(Reason::LeftOnHost, message)).await;
             }
             if key.kind == Kind::PersistentVolumeClaim {
                 upward::forget_volume(pass, key).await?;
@@ -348,6 +350,9 @@ async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantOb
         Ok(value) => {
             let host = pass.took(key, value);
             pass.tenant.model.lock().taken.remove(key);
+            if kind.change(&desired, &host).is_some() {
+                pass.overridden(key, tenant, &desired, &host).await;
+            }
             pass.carried(key);
             Ok(Some(host))
         }

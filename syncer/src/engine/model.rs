@@ -90,6 +90,8 @@ pub struct Entry {
 /// Repairs of one object: overrides that are left, and a rival.
 #[derive(Clone, Debug, Default)]
 pub struct Repairs {
+    /// Hash of what was last wanted: another one is the tenant's own change, not a repair.
+    pub desired: u64,
     /// Since when they are counted.
     pub since: Option<Instant>,
     /// How many since then.

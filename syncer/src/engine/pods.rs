@@ -219,8 +219,12 @@ async fn made(pass: &Pass, key: &Key, tenant: &TenantObj, desired: &HostObj, hos
         let message = format!("spec.{field} was dropped by the host");
         return refuse(pass, key, tenant, Refusal::new(Reason::HostFeatureMissing, message)).await;
     }
+    if PodTranslator.change(desired, &host).is_some() {
+        pass.overridden(key, tenant, desired, &host).await;
+    }
     pass.carried(key);
-    pass.notes(Kind::Pod, tenant, PodTranslator.notes(tenant, &pass.facts)).await;
+    // As it was sent: what the namespace brought is known by now.
+    pass.notes(Kind::Pod, tenant, PodTranslator.notes(tenant, &pass.tenant.facts())).await;
     let next = tokens::ensure(pass, key, tenant, &host, tokens::Made::Now).await?;
     status(pass, key, tenant, &host).await?;
     pass.settle(key, Some(tenant), Some(&host));

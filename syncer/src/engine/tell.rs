@@ -17,6 +17,7 @@ use crate::{
     object::{Fields, HostObj, TenantObj, items, text},
     refusal::{Reason, Refusal},
     status::Problem,
+    wire::FIELD_MANAGER,
 };
 
 /// One Event per object and reason in this time.
@@ -163,9 +164,10 @@ impl Pass {
             if repairs.overridden == Some(pair) {
                 return Some(Duration::from_secs(600));
             }
-            let fresh = repairs.since.is_none_or(|at| at.elapsed() > Duration::from_secs(60));
-            if fresh {
-                **repairs = Repairs { since: Some(Instant::now()), count: 0, overridden: repairs.overridden };
+            let is_old = repairs.since.is_none_or(|at| at.elapsed() > Duration::from_secs(60));
+            if repairs.desired != pair.0 || is_old {
+                let (desired, overridden) = (pair.0, repairs.overridden);
+                **repairs = Repairs { desired, since: Some(Instant::now()), count: 0, overridden };
             }
             repairs.count += 1;
             repairs.count
@@ -173,9 +175,36 @@ impl Pass {
         if count <= RIVALRY {
             return None;
         }
-        let message = format!("another writer on the host keeps changing {}", tenant.name());
+        let by = self.rivals(key, desired, host).await;
+        let message = format!("another writer on the host keeps changing {}: {by}", tenant.name());
         self.refused(key, tenant, &Refusal::new(Reason::HostConflict, message)).await;
         Some(Duration::from_secs(60))
+    }
+
+    /// Field managers on the host that own what differs from what we set; our memory keeps our own entries alone.
+    async fn rivals(&self, key: &Key, desired: &HostObj, host: &HostObj) -> String {
+        self.cost.one();
+        let path = key.kind.path(host.namespace(), host.name());
+        let live = self.host().find(&path).await.ok().flatten().unwrap_or_default();
+        let path = difference(&desired.0, &host.0, String::new());
+        let differs: Vec<String> =
+            path.split(['.', '[']).take_while(|f| !f.ends_with(']')).map(|f| format!("f:{f}")).collect();
+        // An atomic field is owned as a whole: its entry has nothing below it.
+        let owns = |owner: &&Value| {
+            let mut at = owner.get("fieldsV1");
+            for field in &differs {
+                match at.and_then(|fields| fields.get(field)) {
+                    Some(below) => at = Some(below),
+                    None => return at.and_then(Value::as_object).is_some_and(serde_json::Map::is_empty),
+                }
+            }
+            true
+        };
+        let others =
+            items(&live, "/metadata/managedFields").iter().filter(|o| text(o, "manager") != FIELD_MANAGER);
+        let names: std::collections::BTreeSet<&str> =
+            others.filter(owns).map(|o| text(o, "manager")).collect();
+        if names.is_empty() { "unnamed".to_owned() } else { names.into_iter().collect::<Vec<_>>().join(", ") }
     }
 
     /// Remembers that the host rewrote what we set (EN16).
@@ -214,6 +243,15 @@ fn hash_content(value: &Value) -> u64 {
 
 /// Path of the first member that differs.
 fn difference(desired: &Value, live: &Value, path: String) -> String {
+    if let (Some(want), Some(have)) = (desired.as_array(), live.as_array()) {
+        let differs = |(i, value): &(usize, &Value)| {
+            !crate::kinds::contained(value, have.get(*i).unwrap_or(&Value::Null))
+        };
+        if let Some((i, value)) = want.iter().enumerate().find(differs) {
+            let found = have.get(i).unwrap_or(&Value::Null);
+            return difference(value, found, format!("{path}[{i}]"));
+        }
+    }
     if let (Some(want), Some(have)) = (desired.as_object(), live.as_object()) {
         for (key, value) in want {
             let found = have.get(key).unwrap_or(&Value::Null);
