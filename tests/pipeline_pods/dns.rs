@@ -58,7 +58,7 @@ async fn reconcile_dn1_pods_find_their_dns() {
     let mut w = World::new("names", false).await;
     let services = format!("/api/v1/namespaces/{}/services", w.namespace);
     let spec = json!({"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80}]});
-    let web = w.tenant.post(&services, json!({"metadata": {"name": "web"}, "spec": spec})).await;
+    w.tenant.post(&services, json!({"metadata": {"name": "web"}, "spec": spec})).await;
     w.tenant.post(&format!("/api/v1/namespaces/{}/pods", w.namespace), w.pod("web")).await;
     let pod = w.host.until("host pod", &w.host_path("pods", "web").await, |_| true).await;
     let home = w.entry.mapping().home();
@@ -74,6 +74,8 @@ async fn reconcile_dn1_pods_find_their_dns() {
 
     let server = server(&w).await;
     let name = format!("web.{own}.svc.cluster.local.");
+    // Addresses are not agreed here, so names lead to the host's (SV1).
+    let web = w.host.until("host Service", &w.host_path("services", "web").await, |_| true).await;
     let ip = web["spec"]["clusterIP"].as_str().expect("an address").to_owned();
     until(server, &name, std::slice::from_ref(&ip)).await;
     let alias = format!("web.{}.svc.cluster.local.", w.host_namespace().await);

@@ -12,12 +12,14 @@
 )]
 
 mod dns;
+mod ending;
 mod gates;
 mod hub;
 mod kinds;
 mod kubelet;
 mod life;
 mod matrix;
+mod nodes;
 mod restart;
 mod rivals;
 mod services;

@@ -174,3 +174,38 @@ async fn reconcile_sy81_lost_services_and_the_front_door() {
     assert!(!carried, "{all}");
     w.end().await;
 }
+
+/// SV1, Mirrored: without an agreement the tenant keeps its own address, the host has another, and pods are told the
+/// host's; the tenant learns of it once.
+#[tokio::test(flavor = "multi_thread")]
+async fn reconcile_sy82_mirrored() {
+    let w = World::new("mirror", false).await;
+    let services = format!("/api/v1/namespaces/{}/services", w.namespace);
+    // What the host is asked for is taken there.
+    let first = w.tenant.post(&services, service("web", json!({}))).await;
+    let host = w.host.until("host Service", &w.host_path("services", "web").await, |_| true).await;
+    w.tenant.post(&format!("/api/v1/namespaces/{}/pods", w.namespace), w.pod("client")).await;
+    w.host.until("pod", &w.host_path("pods", "client").await, |_| true).await;
+    let own = first["spec"]["clusterIP"].as_str().expect("an address").to_owned();
+    let theirs = host["spec"]["clusterIP"].as_str().expect("an address").to_owned();
+    assert_ne!(own, theirs, "two allocators");
+    assert_eq!(
+        w.tenant.get(&w.path("services", "web")).await.expect("there")["spec"]["clusterIP"],
+        own.as_str()
+    );
+    let env = w.host_path("configmaps", "skerry-env").await;
+    w.host.until("links", &env, |m| m["data"]["WEB_SERVICE_HOST"] == theirs.as_str()).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let settled = w.writes();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(w.writes(), settled, "{:?}", w.handle().counts());
+    let events = w.tenant.get(&format!("/api/v1/namespaces/{}/events", w.namespace)).await.expect("a list");
+    let told = events["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|e| e["involvedObject"]["name"] == "web")
+        .count();
+    assert_eq!(told, 1, "{events}");
+    w.end().await;
+}

@@ -152,6 +152,19 @@ impl Zone {
         }
     }
 
+    /// Takes in the addresses that the host gave a Service that keeps others in the tenant; none: it has none.
+    pub fn mirror(&mut self, key: Key, addresses: Vec<IpAddr>) {
+        for ip in self.mirrored.remove(&key).into_iter().flatten() {
+            if self.of_address.get(&ip) == Some(&key) {
+                self.of_address.remove(&ip);
+            }
+        }
+        if !addresses.is_empty() {
+            self.of_address.extend(addresses.iter().map(|ip| (*ip, key.clone())));
+            self.mirrored.insert(key, addresses);
+        }
+    }
+
     /// Takes in that one is gone.
     pub fn gone(&mut self, kind: Kind, key: &Key) {
         match kind {

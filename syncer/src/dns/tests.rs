@@ -193,6 +193,21 @@ fn dns_host_zones() {
     assert_eq!(ask("example.com"), "elsewhere: example.com");
 }
 
+/// SV1, Mirrored: the host's address is answered, forward and back, as long as the host has it.
+#[test]
+fn dns_mirrored_services() {
+    let mut zone = zone();
+    let key = ("shop".to_owned(), "web".to_owned());
+    let ask = |zone: &Zone, name: &str, kind: Kind| shown(&zone.lookup(name, kind));
+    zone.mirror(key.clone(), vec![[10, 97, 0, 1].into()]);
+    let name = "web.shop.svc.cluster.local";
+    assert_eq!(ask(&zone, name, Kind::A), format!("{name} 10.97.0.1"));
+    assert_eq!(ask(&zone, "1.0.97.10.in-addr.arpa", Kind::Ptr), name);
+    zone.mirror(key, Vec::new());
+    assert_eq!(ask(&zone, name, Kind::A), format!("{name} 10.96.0.7"));
+    assert_eq!(ask(&zone, "1.0.97.10.in-addr.arpa", Kind::Ptr), "no such name");
+}
+
 /// What is gone is not answered; an address that two had stays with the one that is left.
 #[test]
 fn dns_what_is_gone() {

@@ -107,6 +107,8 @@ pub struct Zone {
     pub(super) aliases: HashMap<String, String>,
     pub(super) namespaces: BTreeSet<String>,
     pub(super) services: BTreeMap<Key, Service>,
+    /// Addresses that the host gave Services, where they are not the tenant's own (SV1).
+    pub(super) mirrored: BTreeMap<Key, Vec<IpAddr>>,
     pub(super) slices: BTreeMap<Key, Slice>,
     /// Slices of a Service.
     pub(super) of_service: BTreeMap<Key, BTreeSet<String>>,
@@ -255,7 +257,10 @@ impl Zone {
                 let ips: Vec<IpAddr> = self.endpoints(&key, found).map(|(_, e)| e.address).collect();
                 Found::Records(addresses(name, &ips, kind))
             }
-            [] => Found::Records(addresses(name, &found.addresses, kind)),
+            [] => {
+                let ips = self.mirrored.get(&key).unwrap_or(&found.addresses);
+                Found::Records(addresses(name, ips, kind))
+            }
             [port, protocol] if port.starts_with('_') && protocol.starts_with('_') => {
                 let (port, protocol) = (&port[1..], &protocol[1..]);
                 let all = self.ports(name, &key, found, |p, t| p == port && t == protocol);

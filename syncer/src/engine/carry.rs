@@ -11,7 +11,7 @@ use super::{
     decide::{Action, HostSide, TenantSide, decide},
     ledger,
     model::{Entry, Gone, Key},
-    observe::slim,
+    observe::{mirror, slim},
     pods,
     refused::{collision, denied, not_first, refuse, taken},
     state::{Cost, Tenant},
@@ -143,6 +143,7 @@ impl Pass {
         let object = HostObj(value);
         if matches!(self.claim(key, &object), HostSide::Ours { .. } | HostSide::Older { .. }) {
             self.tenant.model.lock().host_seen(key, &object);
+            mirror(&self.tenant, key, Some(&object));
             self.engine.cache.lock().put(&self.tenant.id, key, Side::Host, object.version(), &object.0);
         }
         object
@@ -354,6 +355,9 @@ async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantOb
                 pass.overridden(key, tenant, &desired, &host).await;
             }
             pass.carried(key);
+            if key.kind == Kind::Service {
+                tell_mirrored(pass, tenant, &host).await;
+            }
             Ok(Some(host))
         }
         Err(error) => Err(error),
@@ -369,6 +373,17 @@ async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantOb
         Err(error) if error.conflict() => not_first(pass, key, tenant).await,
         Err(error) => denied(pass, key, tenant, error).await,
     }
+}
+
+/// A Service whose host address is another than its own says so, once as it is made (SV1).
+async fn tell_mirrored(pass: &Pass, tenant: &TenantObj, host: &HostObj) {
+    let (own, given) = (tenant.text("/spec/clusterIP"), host.text("/spec/clusterIP"));
+    if own.is_empty() || own == "None" || own == given {
+        return;
+    }
+    let message = "the host gave this Service another address than its clusterIP; pods are led to that one by name \
+                   and environment";
+    pass.tell(Kind::Service, tenant, "AddressMirrored", message, false).await;
 }
 
 async fn compare(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantObj, host: &HostObj) -> Next {

@@ -64,7 +64,11 @@ pub(super) async fn ensure(pass: &Pass, name: &Arc<str>) -> Result<(), StepError
     if known {
         data_versions(pass, name, &host).await?;
     }
-    pass.tenant.model.lock().prepared.insert(name.clone());
+    // What changed meanwhile is not in what was written: it is looked at again.
+    let mut model = pass.tenant.model.lock();
+    if model.namespaces.get(name).is_some_and(|now| now.uid == fact.uid && now.labels == fact.labels) {
+        model.prepared.insert(name.clone());
+    }
     Ok(())
 }
 

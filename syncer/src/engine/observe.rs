@@ -168,6 +168,7 @@ impl Engine {
             (key, new)
         };
         if new {
+            mirror(tenant, &key, Some(&object));
             self.cache.lock().put(&tenant.id, &key, Side::Host, object.version(), &object.0);
         }
         new.then_some(key)
@@ -177,6 +178,7 @@ impl Engine {
     pub(crate) fn host_gone(&self, tenant: &Arc<Tenant>, key: &Key, uid: &str, how: Gone) -> bool {
         let gone = tenant.model.lock().host_gone(key, uid, how);
         if gone {
+            mirror(tenant, key, None);
             self.cache.lock().remove(&tenant.id, key, Side::Host);
         }
         gone
@@ -228,6 +230,16 @@ impl Engine {
             _ = tokio::time::timeout(Duration::from_secs(30), wait) => {}
         }
     }
+}
+
+/// Without an agreement on addresses names lead to the host's (SV1).
+pub(super) fn mirror(tenant: &Tenant, key: &Key, host: Option<&HostObj>) {
+    if key.kind != Kind::Service || tenant.entry().services_agreed {
+        return;
+    }
+    let ips = host.map(|h| items(&h.0, "/spec/clusterIPs")).unwrap_or_default();
+    let ips = ips.iter().filter_map(|ip| ip.as_str()?.parse().ok()).collect();
+    tenant.zone.write().mirror((key.namespace.to_string(), key.name.to_string()), ips);
 }
 
 /// A tenant's own watch.

@@ -22,6 +22,9 @@ use crate::{
     wire::WireError,
 };
 
+/// How long a host's nodes and classes are waited for: one that does not let them be listed is used all the same.
+const LISTED: Duration = Duration::from_secs(10);
+
 impl Engine {
     /// Takes the whole list of hosts.
     pub(crate) fn take_hosts(self: &Arc<Self>, list: &[HostEntry], stop: &CancellationToken) {
@@ -165,6 +168,13 @@ async fn list_both(engine: &Arc<Engine>, tenant: &Arc<Tenant>) -> Result<(), Wir
     engine.check_identity(tenant);
     while !tenant.host.ready.load(Ordering::Acquire) {
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // What tenants' objects are judged by comes first: a class that is not listed yet is not one that is not shared.
+    let judged_by =
+        || [Kind::Node, Kind::StorageClass].iter().all(|k| tenant.host.complete.lock().contains(k));
+    let until = tokio::time::Instant::now() + LISTED;
+    while !judged_by() && tokio::time::Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     list_host(engine, tenant).await
 }
