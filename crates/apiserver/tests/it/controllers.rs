@@ -7,27 +7,10 @@ use skerry_apiserver::bus::Patch;
 use skerry_apiserver::controllers;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::World;
+use crate::support::{World, count, eventually};
 
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
 const PODS: &str = "/api/v1/namespaces/default/pods";
-
-/// Looks until `test` holds, for at most ten seconds.
-async fn eventually(w: &World, path: &str, test: impl Fn(&Result<Value, u16>) -> bool) -> Value {
-    let mut last = Err(0);
-    for _ in 0..500 {
-        last = w.get(path).await.map_err(|s| s.code);
-        if test(&last) {
-            return last.unwrap_or(Value::Null);
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{path} stayed {last:?}");
-}
-
-fn count(list: &Result<Value, u16>) -> usize {
-    list.as_ref().map_or(0, |l| l["items"].as_array().map_or(0, Vec::len))
-}
 
 /// Plays the kubelet: every pod is bound, runs and is ready.
 async fn run_pods(w: &World) {

@@ -16,6 +16,7 @@ mod reserved;
 mod selectors;
 mod service_families;
 mod services;
+mod stateful;
 mod support;
 mod tunnels;
 mod validation;

@@ -1,8 +1,10 @@
-//! Controllers of workloads: Deployments and ReplicaSets.
+//! Controllers of workloads: Deployments, ReplicaSets, StatefulSets and Jobs.
 
+mod children;
 pub mod deployment;
 mod plan;
 pub mod pods;
 pub mod replicaset;
 mod revision;
+pub mod stateful;
 mod status;
