@@ -85,6 +85,8 @@ pub fn all() -> Vec<Arc<dyn Controller>> {
         Arc::new(workload::deployment::Deployments),
         Arc::new(workload::replicaset::ReplicaSets),
         Arc::new(workload::stateful::StatefulSets),
+        Arc::new(workload::job::Jobs),
+        Arc::new(workload::job::ttl::FinishedJobs),
         Arc::new(network::endpoints::Endpoints),
         Arc::new(network::endpoints::Slices),
     ]

@@ -12,6 +12,7 @@ mod fairness;
 mod forms;
 mod front;
 mod isolation;
+mod jobs;
 mod reserved;
 mod selectors;
 mod service_families;

@@ -108,7 +108,7 @@ async fn as48_a_set_grows_in_order_and_shrinks_from_the_end() {
     }
     assert_eq!((&status["collisionCount"], &status["observedGeneration"]), (&json!(0), &json!(1)));
     let events = s.w.get("/api/v1/namespaces/default/events").await.unwrap().to_string();
-    assert!(events.contains("create Pod db-1 in StatefulSet db successful"), "{events}");
+    assert!(events.contains("Create Pod db-1 in StatefulSet db successful"), "{events}");
 
     // From the end, one after the other: a pod that takes its time holds up the next.
     s.change(json!({"replicas": 4})).await;

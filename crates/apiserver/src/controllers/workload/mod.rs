@@ -2,6 +2,7 @@
 
 mod children;
 pub mod deployment;
+pub mod job;
 mod plan;
 pub mod pods;
 pub mod replicaset;

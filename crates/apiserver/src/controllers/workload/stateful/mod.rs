@@ -166,7 +166,7 @@ async fn mend(ctx: &Ctx, set: &Value, ordinal: i64, pod: &Value, told: &mut Told
         labels.map(|(k, v)| (k.to_owned(), Value::from(v))).into_iter().collect();
     let body = json!({"metadata": {"uid": pod.meta("uid"), "labels": labels}});
     children::gone_is_fine(ctx.api.patch(&pod_path(pod), Patch::Merge, &body).await)?;
-    told.push((Tone::Normal, "SuccessfulUpdate", said("update", pod.meta("name"), set, "successful")));
+    told.push((Tone::Normal, "SuccessfulUpdate", said("Update", pod.meta("name"), set, "successful")));
     Ok(())
 }
 
@@ -178,14 +178,14 @@ async fn make_claims(ctx: &Ctx, set: &Value, spec: &Spec, pod: &str, told: &mut 
     let name = set.meta("name");
     match claims::make(ctx, set, spec, pod).await {
         Ok(made) => {
-            let say = |claim: String| format!("create Claim {claim} Pod {pod} in StatefulSet {name} success");
+            let say = |claim: String| format!("Create Claim {claim} Pod {pod} in StatefulSet {name} success");
             told.extend(made.into_iter().map(|claim| (Tone::Normal, "SuccessfulCreate", say(claim))));
             Ok(())
         }
         Err((claim, status)) => {
             let why = &status.message;
             let message =
-                format!("create Claim {claim} for Pod {pod} in StatefulSet {name} failed error: {why}");
+                format!("Create Claim {claim} for Pod {pod} in StatefulSet {name} failed error: {why}");
             told.push((Tone::Warning, "FailedCreate", message));
             Err(status.into())
         }
@@ -211,13 +211,13 @@ async fn create(
     make_claims(ctx, set, spec, name, told).await?;
     match ctx.api.create(&pods_path(set.meta("namespace")), &pod).await {
         Ok(_) => {
-            told.push((Tone::Normal, "SuccessfulCreate", said("create", name, set, "successful")));
+            told.push((Tone::Normal, "SuccessfulCreate", said("Create", name, set, "successful")));
             Ok(())
         }
         Err(status) if status.details.causes.iter().any(|c| c.reason == "NamespaceTerminating") => Ok(()),
         Err(status) => {
             let how = format!("failed error: {}", status.message);
-            told.push((Tone::Warning, "FailedCreate", said("create", name, set, &how)));
+            told.push((Tone::Warning, "FailedCreate", said("Create", name, set, &how)));
             Err(status.into())
         }
     }
@@ -229,14 +229,14 @@ async fn delete(ctx: &Ctx, set: &Value, pod: &Value, told: &mut Told) -> Result<
             told.push((
                 Tone::Normal,
                 "SuccessfulDelete",
-                said("delete", pod.meta("name"), set, "successful"),
+                said("Delete", pod.meta("name"), set, "successful"),
             ));
             Ok(())
         }
         Ok(false) => Ok(()),
         Err(status) => {
             let how = format!("failed error: {}", status.message);
-            told.push((Tone::Warning, "FailedDelete", said("delete", pod.meta("name"), set, &how)));
+            told.push((Tone::Warning, "FailedDelete", said("Delete", pod.meta("name"), set, &how)));
             Err(status.into())
         }
     }
