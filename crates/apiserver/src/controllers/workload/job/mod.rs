@@ -2,6 +2,7 @@
 //!
 //! A pass: take the pods, count, judge, make or delete pods, write the counts, take finalizers off, write the numbers.
 
+mod act;
 mod backoff;
 mod indexes;
 mod pod;
@@ -10,22 +11,21 @@ mod scale;
 mod spec;
 mod status;
 mod tally;
+mod tries;
 pub mod ttl;
 mod verdict;
+mod write;
 
 use std::time::Duration;
 
-use futures::future::{BoxFuture, join_all};
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use self::scale::Plan;
 use self::spec::{JOB_NAME, Spec, is_tracked};
 use self::tally::{Tally, holds};
-use self::verdict::Verdict;
-use super::children::{self, pod_path, pods_path};
 use super::pods::controller_uid;
-use crate::controllers::note::{Tone, note};
 use crate::controllers::{Controller, Ctx, Failed, Next, View};
 use crate::model::gvk::ResourceId;
 use crate::model::object::Object;
@@ -106,6 +106,9 @@ fn path(job: &Value) -> String {
 /// Takes the finalizer off pods that no Job counts any more.
 async fn free_orphans(ctx: &Ctx, key: &NsName, job: Option<&Value>) -> Result<(), Failed> {
     for (_, record) in ctx.view.records(PODS, Some(key.namespace())) {
+        if job.is_some() && record.index().label(JOB_NAME) != Some(key.name()) {
+            continue;
+        }
         let pod = record.tree();
         let is_orphan = match (controller_uid(&pod), job) {
             (Some(uid), Some(job)) => uid != job.meta("uid"),
@@ -130,98 +133,11 @@ async fn run(ctx: &Ctx, job: &Value) -> Result<Next, Failed> {
         Some(_) => Plan { delete: tally.active.clone(), ..Plan::default() },
         None => scale::plan(job, &spec, &pods, &tally, now),
     };
-    let acted = act(ctx, job, &plan).await;
-    let written = write(ctx, job, &spec, &tally, verdict.as_ref()).await;
+    let acted = act::act(ctx, job, &plan).await;
+    let written = write::write(ctx, job, &spec, &tally, verdict.as_ref()).await;
     acted?;
     written?;
     let deadline = verdict::deadline_in(job, &spec, now).filter(|_| verdict.is_none());
     let next = [plan.wait, deadline].into_iter().flatten().min();
     Ok(next.map_or(Next::Done, |s| Next::After(Duration::from_secs(s.max(1).unsigned_abs()))))
-}
-
-/// Deletes and makes pods, then tells of them.
-async fn act(ctx: &Ctx, job: &Value, plan: &Plan) -> Result<(), Failed> {
-    let mut told = Vec::new();
-    let acted = act_out(ctx, job, plan, &mut told).await;
-    join_all(told.iter().map(|(tone, reason, message)| note(ctx, job, *tone, reason, message))).await;
-    acted
-}
-
-async fn act_out(
-    ctx: &Ctx,
-    job: &Value,
-    plan: &Plan,
-    told: &mut Vec<(Tone, &'static str, String)>,
-) -> Result<(), Failed> {
-    for pod in &plan.delete {
-        if children::delete(ctx, &pod_path(pod), pod).await? {
-            told.push((Tone::Normal, "SuccessfulDelete", format!("Deleted pod: {}", pod.meta("name"))));
-        }
-    }
-    for place in &plan.make {
-        match ctx.api.create(&pods_path(job.meta("namespace")), &pod::build(job, *place)).await {
-            Ok(made) => {
-                told.push((Tone::Normal, "SuccessfulCreate", format!("Created pod: {}", made.meta("name"))));
-            }
-            Err(status) if status.details.causes.iter().any(|c| c.reason == "NamespaceTerminating") => break,
-            Err(status) => {
-                told.push((Tone::Warning, "FailedCreate", format!("Error creating: {}", status.message)));
-                return Err(status.into());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The pods of a Job as they are now.
-fn seen_again(ctx: &Ctx, job: &Value) -> Vec<Value> {
-    let view = View::new(ctx.view.tenant().clone());
-    let mut pods = view.owned_by(PODS, job.meta("namespace"), job.meta("uid"));
-    pods.retain(|pod| controller_uid(pod) == Some(job.meta("uid")));
-    pods
-}
-
-/// Counts in two writes, between which the finalizers go.
-async fn write(
-    ctx: &Ctx,
-    job: &Value,
-    spec: &Spec,
-    tally: &Tally,
-    verdict: Option<&Verdict>,
-) -> Result<(), Failed> {
-    let first = status::counting(job, spec, tally, &seen_again(ctx, job), verdict);
-    let job = put(ctx, job, first).await?;
-    for pod in &tally.strip {
-        pod::untrack(ctx, pod).await?;
-    }
-    let status = job.get("status").cloned().unwrap_or_default();
-    let second = status::counted(&status, tally, spec, &seen_again(ctx, &job), verdict);
-    put(ctx, &job, second).await?;
-    Ok(())
-}
-
-/// Writes the status where it differs, and tells of what begins with it.
-async fn put(ctx: &Ctx, job: &Value, status: Value) -> Result<Value, Failed> {
-    if job.get("status") == Some(&status) {
-        return Ok(job.clone());
-    }
-    let mut body = job.clone();
-    body["status"] = status;
-    let written = ctx.api.update(&format!("{}/status", path(job)), &body).await?;
-    let condition = |object: &Value, ty: &str| {
-        object.items(&["status", "conditions"]).iter().find(|c| c.text(&["type"]) == ty).cloned()
-    };
-    for ty in ["Suspended", "Complete", "Failed"] {
-        let (before, after) = (condition(job, ty), condition(&written, ty));
-        let Some(now) = after.filter(|now| before.as_ref() != Some(now)) else { continue };
-        let holds = now.text(&["status"]) == "True";
-        let (tone, reason, message) = match ty {
-            "Suspended" if holds => (Tone::Normal, "Suspended", "Job suspended"),
-            "Suspended" => (Tone::Normal, "Resumed", "Job resumed"),
-            "Complete" => (Tone::Normal, "Completed", "Job completed"),
-            _ => (Tone::Warning, now.text(&["reason"]), now.text(&["message"])),
-        };
-        note(ctx, job, tone, reason, message).await;
-    }
-    Ok(written)
 }

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::indexes::{self, Indexes};
 use super::policy::{self, Action};
-use super::spec::{FAILURES, Fate, IGNORED, Spec, counted, fate, is_tracked};
+use super::spec::{Fate, Spec, fate, is_tracked};
+use super::tries;
 use crate::model::object::Object;
 
 /// Most UIDs that wait in a status.
@@ -114,14 +115,16 @@ impl Tally {
             let Some(index) = spec.index(pod) else { continue };
             match fate(pod, spec) {
                 Fate::Succeeded => drop(tally.completed.insert(index)),
-                Fate::Failed if fails_index(job, spec, pod) => drop(tally.failed_indexes.insert(index)),
+                Fate::Failed if tries::fails_index(job, spec, pod) => {
+                    drop(tally.failed_indexes.insert(index))
+                }
                 _ => {}
             }
         }
         let done = tally.completed.clone();
         tally.failed_indexes.retain(|index| !done.contains(index));
         if spec.per_index.is_some() && ending == Ending::None {
-            tally.delayed = delayed(spec, pods, &tally);
+            tally.delayed = tries::delayed(spec, pods, &tally);
         }
         for pod in tracked() {
             tally.add(job, spec, ending, pod);
@@ -186,37 +189,4 @@ pub fn is_over(pod: &Value) -> bool {
 /// How many pods are such.
 pub fn count(pods: &[Value], test: impl Fn(&Value) -> bool) -> i64 {
     i64::try_from(pods.iter().filter(|pod| test(pod)).count()).unwrap_or(i64::MAX)
-}
-
-/// Whether a failed pod is its index's last.
-fn fails_index(job: &Value, spec: &Spec, pod: &Value) -> bool {
-    let Some(limit) = spec.per_index else { return false };
-    match policy::on_failure(job, pod) {
-        Action::FailIndex => true,
-        Action::Ignore => false,
-        Action::Count | Action::FailJob(_) => counted(pod, FAILURES) >= limit,
-    }
-}
-
-/// The newest failed pod of each index that is neither done nor tried again.
-fn delayed(spec: &Spec, pods: &[Value], tally: &Tally) -> BTreeMap<i64, Value> {
-    let mut newest: BTreeMap<i64, &Value> = BTreeMap::new();
-    let tries = |pod: &Value| {
-        (counted(pod, FAILURES) + counted(pod, IGNORED), pod.meta("creationTimestamp").to_owned())
-    };
-    for pod in pods {
-        let Some(index) = spec.index(pod) else { continue };
-        let known = newest.entry(index).or_insert(pod);
-        if tries(known) < tries(pod) {
-            *known = pod;
-        }
-    }
-    newest
-        .into_iter()
-        .filter(|(index, pod)| {
-            let open = !tally.completed.contains(index) && !tally.failed_indexes.contains(index);
-            open && is_tracked(pod) && fate(pod, spec) == Fate::Failed
-        })
-        .map(|(index, pod)| (index, pod.clone()))
-        .collect()
 }

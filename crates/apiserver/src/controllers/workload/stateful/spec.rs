@@ -91,7 +91,7 @@ fn share(value: Option<&Value>, replicas: i64) -> i64 {
 pub fn ordinal(set: &str, pod: &str) -> Option<i64> {
     let digits = pod.strip_prefix(set)?.strip_prefix('-')?;
     let ordinal: i64 = digits.parse().ok()?;
-    (ordinal.to_string() == digits).then_some(ordinal)
+    (ordinal >= 0 && ordinal.to_string() == digits).then_some(ordinal)
 }
 
 #[cfg(test)]
