@@ -43,9 +43,9 @@ pub fn counting(job: &Value, spec: &Spec, tally: &Tally, pods: &[Value], verdict
     put_count(&mut status, "failed", tally.failed.settled);
     if spec.indexed {
         put_count(&mut status, "succeeded", tally.successes(spec));
-        match indexes::text(&tally.completed) {
-            text if text.is_empty() => drop(status.remove_at(&["completedIndexes"])),
-            text => status["completedIndexes"] = text.into(),
+        status["completedIndexes"] = indexes::text(&tally.completed).into();
+        if tally.completed.is_empty() {
+            status.remove_at(&["completedIndexes"]);
         }
     } else {
         put_count(&mut status, "succeeded", tally.succeeded.settled);

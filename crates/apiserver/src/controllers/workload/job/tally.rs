@@ -114,10 +114,8 @@ impl Tally {
         for pod in tracked() {
             let Some(index) = spec.index(pod) else { continue };
             match fate(pod, spec) {
-                Fate::Succeeded => drop(tally.completed.insert(index)),
-                Fate::Failed if tries::fails_index(job, spec, pod) => {
-                    drop(tally.failed_indexes.insert(index))
-                }
+                Fate::Succeeded => tally.completed.extend([index]),
+                Fate::Failed if tries::fails_index(job, spec, pod) => tally.failed_indexes.extend([index]),
                 _ => {}
             }
         }
@@ -154,7 +152,7 @@ impl Tally {
             };
             match into {
                 Some(ended) if ended.waiting.len() >= WAITING => return,
-                Some(ended) => drop(ended.waiting.insert(uid.to_owned())),
+                Some(ended) => ended.waiting.extend([uid.to_owned()]),
                 None => {}
             }
         }
