@@ -419,3 +419,33 @@ async fn as37_no_pod_is_lost_or_counted_twice_over_a_stop() {
     let later = s.w.get(&format!("{JOBS}/sum")).await.unwrap();
     assert_eq!(later["metadata"]["resourceVersion"], job["metadata"]["resourceVersion"]);
 }
+
+/// The same with kills at any moment, while pods come to their ends.
+#[tokio::test]
+async fn as37_counts_hold_over_kills_at_any_moment() {
+    let mut s = Stage::new().await;
+    s.job(json!({"completions": 12, "parallelism": 4, "backoffLimit": 99})).await;
+    let (mut good, mut bad) = (0, 0);
+    for round in 0..2000 {
+        tokio::time::sleep(std::time::Duration::from_micros(400 * (round % 17))).await;
+        s.running.shutdown().await;
+        if holds(&s.w.get(&format!("{JOBS}/sum")).await.unwrap(), "Complete") {
+            break;
+        }
+        let pods = s.w.get(PODS).await.unwrap();
+        if let Some(pod) = pods["items"].as_array().unwrap().iter().find(|p| is_live(p)) {
+            if (good + bad) % 3 == 2 {
+                s.fail(pod, 1, LONG_AGO).await;
+                bad += 1;
+            } else {
+                s.succeed(pod).await;
+                good += 1;
+            }
+        }
+        s.running = controllers::start(&s.w.server, &CancellationToken::new());
+    }
+    let job = s.w.get(&format!("{JOBS}/sum")).await.unwrap();
+    assert!(holds(&job, "Complete"), "{job}");
+    assert_eq!((&job["status"]["succeeded"], &job["status"]["failed"]), (&json!(good), &json!(bad)));
+    assert_eq!((good, job["status"]["uncountedTerminatedPods"].clone()), (12, json!({})));
+}
