@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{
     Api, AttachParams, DeleteParams, DynamicObject, ListParams, LogParams, ObjectMeta, Patch, PatchParams,
@@ -147,6 +149,7 @@ async fn a_tenant_from_the_first_start_to_its_end() {
     claimed(&up, &hub).await;
     apart(&up).await;
     simulated(&up).await;
+    workloads(&up).await;
     joined(&up);
     repaired(&hub).await;
     steady(&up, &hub).await;
@@ -299,6 +302,39 @@ async fn simulated(up: &Up) {
         );
     }
     pods.delete("quiet", &DeleteParams::default().grace_period(0)).await.unwrap();
+}
+
+/// SY-40 on a simulated host: a StatefulSet's pods run in order, a Job's come to their end.
+async fn workloads(up: &Up) {
+    let tenant = client(&up.ok(&["kubeconfig", "dev", "-n", "team-a"])).await;
+    let sets = Api::<StatefulSet>::namespaced(tenant.clone(), "default");
+    let jobs = Api::<Job>::namespaced(tenant.clone(), "default");
+    let containers = json!([{"name": "c", "image": "nginx"}]);
+    let set = json!({"metadata": {"name": "db"}, "spec": {"replicas": 2, "serviceName": "db",
+        "selector": {"matchLabels": {"app": "db"}},
+        "template": {"metadata": {"labels": {"app": "db"}}, "spec": {"containers": containers}}}});
+    let job = json!({"metadata": {"name": "sum"}, "spec": {"completions": 2, "parallelism": 2,
+        "template": {"spec": {"restartPolicy": "Never", "containers": containers}}}});
+    sets.create(&PostParams::default(), &serde_json::from_value(set).unwrap()).await.unwrap();
+    jobs.create(&PostParams::default(), &serde_json::from_value(job).unwrap()).await.unwrap();
+    eventually("a StatefulSet that runs", async || {
+        sets.get("db").await.unwrap().status?.available_replicas.filter(|n| *n == 2)
+    })
+    .await;
+    let done = eventually("a Job that is complete", async || {
+        let status = jobs.get("sum").await.unwrap().status?;
+        status.completion_time.is_some().then_some(status)
+    })
+    .await;
+    assert_eq!((done.succeeded, done.failed), (Some(2), None));
+    let background = DeleteParams::background();
+    sets.delete("db", &background).await.unwrap();
+    jobs.delete("sum", &background).await.unwrap();
+    let pods = Api::<Pod>::namespaced(tenant, "default");
+    eventually("no pods left", async || {
+        pods.list(&ListParams::default()).await.unwrap().items.is_empty().then_some(())
+    })
+    .await;
 }
 
 /// I15, I16: unsafe kubeconfigs are refused by field, a cluster that is a member already is named.

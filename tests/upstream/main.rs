@@ -17,6 +17,7 @@ mod hosts;
 mod hub;
 mod node;
 mod placement;
+mod sets;
 mod standalone;
 mod tunnel;
 mod verbs;
@@ -47,6 +48,8 @@ const CASES: &[(&str, Case)] = &[
     ("tn73_a_deleted_cluster_is_gone", standalone::deleted),
     ("verbs_of_kubectl_1_36", verbs::newest),
     ("verbs_of_kubectl_1_33", verbs::older),
+    ("as48_sets_and_jobs_of_kubectl_1_36", sets::newest),
+    ("as48_sets_and_jobs_of_kubectl_1_33", sets::older),
     ("as68_streams_of_a_simulated_host_kubectl_1_36", tunnel::simulated_newest),
     ("as68_streams_of_a_simulated_host_kubectl_1_33", tunnel::simulated_older),
     ("app_guestbook", apps::guestbook),

@@ -16,6 +16,8 @@ use super::Hollow;
 
 /// Requests of all hollow kubelets at a time.
 const IN_FLIGHT: usize = 32;
+/// Label with the Job of a pod.
+const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 /// How long a Job's pod runs.
 const JOB_RUNS: Duration = Duration::from_secs(1);
 
@@ -115,8 +117,9 @@ fn quiet(result: Result<(), kube::Error>) -> Result<(), kube::Error> {
     }
 }
 
+/// Tenants' pods have no Job among their owners here, and still its label.
 fn is_of_job(pod: &Pod) -> bool {
-    pod.owner_references().iter().any(|o| o.kind == "Job")
+    pod.labels().contains_key(JOB_NAME) || pod.owner_references().iter().any(|o| o.kind == "Job")
 }
 
 fn container(c: &Container, state: &Value, ready: bool) -> Value {

@@ -1,6 +1,5 @@
 //! Pods and what makes them, as containers (SY-40), and Services between them (SV1).
 
-use skerry_testkit::upstream::controllers::Controllers;
 use skerry_testkit::upstream::node::{BUSYBOX, NAME};
 
 use super::on_node;
@@ -120,11 +119,10 @@ pub fn run(_: &mut World) -> Outcome {
     })
 }
 
-/// StatefulSet and Job (SY-40). A tenant has no controllers of these kinds of its own yet: upstream's stand in.
+/// StatefulSet and Job (SY-40).
 pub fn sets(_: &mut World) -> Outcome {
     on_node(|stage| {
         let tenant = &stage.tenant;
-        let _controllers = Controllers::start(tenant.config(), "statefulset-controller,job-controller");
         stage.namespace("sets", &SETS.replace("IMAGE", BUSYBOX));
         tenant.ok(&["rollout", "status", "statefulset/db", "-n", "sets", "--timeout=60s"]);
         tenant.ok(&["wait", "--for=condition=Complete", "job/sum", "-n", "sets", "--timeout=60s"]);

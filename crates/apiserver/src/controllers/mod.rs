@@ -84,6 +84,9 @@ pub fn all() -> Vec<Arc<dyn Controller>> {
         Arc::new(core::event::Events::default()),
         Arc::new(workload::deployment::Deployments),
         Arc::new(workload::replicaset::ReplicaSets),
+        Arc::new(workload::stateful::StatefulSets),
+        Arc::new(workload::job::Jobs),
+        Arc::new(workload::job::ttl::FinishedJobs),
         Arc::new(network::endpoints::Endpoints),
         Arc::new(network::endpoints::Slices),
     ]

@@ -100,7 +100,9 @@ fn label_job(job: &mut Value) {
         return;
     }
     let name = job.meta("name").to_owned();
-    let labels = ["spec", "template", "metadata", "labels"];
+    let template = ["spec", "template", "metadata", "labels"];
+    // Labels taken from the template are the template's: what it gets, they get.
+    let shared = job.at(&template).is_some_and(|labels| job.at(&["metadata", "labels"]) == Some(labels));
     if job.at(&["spec", "selector"]).is_none() {
         job.put(&["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"], uid.as_str());
     }
@@ -110,8 +112,12 @@ fn label_job(job: &mut Value) {
         ("batch.kubernetes.io/job-name", &name),
         ("job-name", &name),
     ] {
-        if !value.is_empty() {
-            job.put(&[labels[0], labels[1], labels[2], labels[3], key], value.as_str());
+        if value.is_empty() {
+            continue;
+        }
+        job.object_mut(&template).insert(key.to_owned(), value.as_str().into());
+        if shared {
+            job.put(&["metadata", "labels", key], value.as_str());
         }
     }
 }

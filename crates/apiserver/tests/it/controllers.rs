@@ -7,27 +7,10 @@ use skerry_apiserver::bus::Patch;
 use skerry_apiserver::controllers;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::World;
+use crate::support::{World, count, eventually};
 
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
 const PODS: &str = "/api/v1/namespaces/default/pods";
-
-/// Looks until `test` holds, for at most ten seconds.
-async fn eventually(w: &World, path: &str, test: impl Fn(&Result<Value, u16>) -> bool) -> Value {
-    let mut last = Err(0);
-    for _ in 0..500 {
-        last = w.get(path).await.map_err(|s| s.code);
-        if test(&last) {
-            return last.unwrap_or(Value::Null);
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{path} stayed {last:?}");
-}
-
-fn count(list: &Result<Value, u16>) -> usize {
-    list.as_ref().map_or(0, |l| l["items"].as_array().map_or(0, Vec::len))
-}
 
 /// Plays the kubelet: every pod is bound, runs and is ready.
 async fn run_pods(w: &World) {
@@ -155,16 +138,27 @@ async fn a_template_namespace_is_left_alone_until_its_label_goes() {
     let label = json!({"metadata": {"labels": {"skerry.dev/template": "true"}}});
     w.api.patch("/api/v1/namespaces/default", Patch::Merge, &label).await.unwrap();
     w.post(DEPLOYMENTS, deployment("a")).await.unwrap();
+    let template =
+        json!({"metadata": {"labels": {"app": "db"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let selector = json!({"matchLabels": {"app": "db"}});
+    let set = json!({"metadata": {"name": "db"}, "spec": {"serviceName": "db", "selector": selector, "template": template}});
+    w.post("/apis/apps/v1/namespaces/default/statefulsets", set).await.unwrap();
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}});
+    let job = json!({"metadata": {"name": "sum"}, "spec": {"template": template}});
+    w.post("/apis/batch/v1/namespaces/default/jobs", job).await.unwrap();
     let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
     let refused = w.post(PODS, pod).await.unwrap_err();
     assert_eq!((refused.code, refused.details.causes[0].reason), (403, "TemplateNamespace"));
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(count(&w.get("/apis/apps/v1/namespaces/default/replicasets").await.map_err(|s| s.code)), 0);
+    for children in ["replicasets", "controllerrevisions"] {
+        let path = format!("/apis/apps/v1/namespaces/default/{children}");
+        assert_eq!(count(&w.get(&path).await.map_err(|s| s.code)), 0, "{children}");
+    }
     let unlabel = json!({"metadata": {"labels": {"skerry.dev/template": null}}});
     w.api.patch("/api/v1/namespaces/default", Patch::Merge, &unlabel).await.unwrap();
-    eventually(&w, PODS, |l| count(l) == 2).await;
+    eventually(&w, PODS, |l| count(l) == 4).await;
     let back = w.api.patch("/api/v1/namespaces/default", Patch::Merge, &label).await.unwrap_err();
     assert_eq!(back.code, 422, "{}", back.message);
-    assert!(back.message.contains("namespace has 2 pods"), "{}", back.message);
+    assert!(back.message.contains("namespace has 4 pods"), "{}", back.message);
     stop.cancel();
 }

@@ -118,3 +118,21 @@ pub fn brief(event: &Value) -> (String, String, u64) {
     let rv = metadata["resourceVersion"].as_str().unwrap().parse().unwrap();
     (text(&event["type"]), text(&metadata["name"]), rv)
 }
+
+/// Looks until `test` holds, for at most ten seconds.
+pub async fn eventually(w: &World, path: &str, test: impl Fn(&Result<Value, u16>) -> bool) -> Value {
+    let mut last = Err(0);
+    for _ in 0..500 {
+        last = w.get(path).await.map_err(|s| s.code);
+        if test(&last) {
+            return last.unwrap_or(Value::Null);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{path} stayed {last:?}");
+}
+
+/// Items of a list.
+pub fn count(list: &Result<Value, u16>) -> usize {
+    list.as_ref().map_or(0, |l| l["items"].as_array().map_or(0, Vec::len))
+}

@@ -49,9 +49,8 @@ async fn as33_recorded_sequences_are_served() {
 }
 
 /// Where the kinds do not go all the way with upstream yet: beginning of the case, reason.
-const GAPS: [(&str, &str); 5] = [
+const GAPS: [(&str, &str); 4] = [
     ("controllerrevisions, created, then patched by type", "upstream cannot merge into free data"),
-    ("jobs, ", "labels given by the template grow with it"),
     ("persistentvolumeclaims, ", "the protecting finalizer"),
     ("pods, ", "recorded without tokens of service accounts"),
     ("things, null of other types", "null where a custom kind has none"),

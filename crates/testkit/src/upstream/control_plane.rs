@@ -35,7 +35,7 @@ pub struct ControlPlane {
     processes: Vec<Child>,
 }
 
-pub(super) fn start(folder: &Path, name: &str, args: &[String]) -> Child {
+fn start(folder: &Path, name: &str, args: &[String]) -> Child {
     let log = std::fs::File::create(folder.join(format!("{name}.log"))).expect("a log");
     Command::new(tool(name))
         .args(args)

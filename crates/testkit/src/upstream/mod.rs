@@ -2,7 +2,6 @@
 //! kubectl. Each ends with its value. The programs are built by `cargo xtask upstream build`.
 
 pub mod control_plane;
-pub mod controllers;
 pub mod kubectl;
 pub mod node;
 pub mod wait;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::note::{Tone, note};
 use super::super::{Controller, Ctx, Failed, Next, View};
+use super::children::{self, pods_path};
 use super::pods::{available_in, controller_uid, is_active, is_ready, removal_rank};
 use crate::kinds::workload::selector_matches;
 use crate::model::gvk::ResourceId;
@@ -75,10 +76,6 @@ impl Controller for ReplicaSets {
     }
 }
 
-fn pods_path(namespace: &str) -> String {
-    format!("/api/v1/namespaces/{namespace}/pods")
-}
-
 /// Pods of the set: those it controls, and matching ones nobody controls, which it takes.
 async fn adopted(ctx: &Ctx, set: &Value) -> Result<Vec<Value>, Failed> {
     let (namespace, uid) = (set.meta("namespace"), set.meta("uid"));
@@ -95,38 +92,16 @@ async fn adopted(ctx: &Ctx, set: &Value) -> Result<Vec<Value>, Failed> {
         let fits = selector_matches(selector, pod.at(&["metadata", "labels"]).unwrap_or(&empty));
         match (controller_uid(&pod) == Some(uid), fits) {
             (true, true) => mine.push(pod),
-            (true, false) => release(ctx, &pod, uid).await?,
+            (true, false) => children::release(ctx, &pod, uid).await?,
             (false, true) if controller_uid(&pod).is_none() && !pod.is_deleting() && is_active(&pod) => {
-                mine.push(adopt(ctx, &pod, set).await?);
+                mine.push(
+                    children::adopt(ctx, &pod, children::reference("apps/v1", "ReplicaSet", set)).await?,
+                );
             }
             _ => {}
         }
     }
     Ok(mine)
-}
-
-fn reference(set: &Value) -> Value {
-    json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": set.meta("name"), "uid": set.meta("uid"),
-           "controller": true, "blockOwnerDeletion": true})
-}
-
-async fn adopt(ctx: &Ctx, pod: &Value, set: &Value) -> Result<Value, Failed> {
-    let mut owners = pod.items(&["metadata", "ownerReferences"]).to_vec();
-    owners.push(reference(set));
-    let body = json!({"metadata": {"uid": pod.meta("uid"), "ownerReferences": owners}});
-    let path = format!("{}/{}", pods_path(pod.meta("namespace")), pod.meta("name"));
-    Ok(ctx.api.patch(&path, crate::bus::Patch::Merge, &body).await?)
-}
-
-async fn release(ctx: &Ctx, pod: &Value, uid: &str) -> Result<(), Failed> {
-    let owners: Vec<&Value> =
-        pod.items(&["metadata", "ownerReferences"]).iter().filter(|o| o.text(&["uid"]) != uid).collect();
-    let body = json!({"metadata": {"uid": pod.meta("uid"), "ownerReferences": owners}});
-    let path = format!("{}/{}", pods_path(pod.meta("namespace")), pod.meta("name"));
-    match ctx.api.patch(&path, crate::bus::Patch::Merge, &body).await {
-        Err(status) if status.code != 404 => Err(status.into()),
-        _ => Ok(()),
-    }
 }
 
 /// Makes or deletes pods, then tells of them: together, as they are one batch for the store.
@@ -177,15 +152,7 @@ fn deletion_cost(pod: &Value) -> i64 {
 
 async fn create(ctx: &Ctx, set: &Value, told: &mut Told) -> Result<(), Failed> {
     let template = set.at(&["spec", "template"]).cloned().unwrap_or_default();
-    let mut metadata = json!({
-        "generateName": format!("{}-", set.meta("name")), "ownerReferences": [reference(set)],
-    });
-    for field in ["labels", "annotations", "finalizers"] {
-        if let Some(value) = template.at(&["metadata", field]) {
-            metadata[field] = value.clone();
-        }
-    }
-    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]});
+    let pod = children::pod(&template, set.meta("name"), children::reference("apps/v1", "ReplicaSet", set));
     match ctx.api.create(&pods_path(set.meta("namespace")), &pod).await {
         Ok(made) => {
             told.push((Tone::Normal, "SuccessfulCreate", format!("Created pod: {}", made.meta("name"))));
