@@ -17,6 +17,7 @@ mod kinds;
 mod kubelet;
 mod life;
 mod matrix;
+mod policies;
 mod restart;
 mod services;
 mod strangers;

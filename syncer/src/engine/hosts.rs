@@ -56,6 +56,7 @@ pub(super) async fn run(engine: Arc<Engine>, host: Arc<Host>) {
         (Kind::PersistentVolumeClaim, ours.clone(), false),
         (Kind::Service, ours.clone(), false),
         (Kind::EndpointSlice, ours.clone(), false),
+        (Kind::NetworkPolicy, ours.clone(), false),
         (Kind::Pod, ours, false),
         (Kind::Event, String::new(), true),
     ];

@@ -169,6 +169,7 @@ impl Engine {
         };
         if new {
             self.cache.lock().put(&tenant.id, &key, Side::Host, object.version(), &object.0);
+            tenant.relabel();
         }
         new.then_some(key)
     }
@@ -178,6 +179,7 @@ impl Engine {
         let gone = tenant.model.lock().host_gone(key, uid, how);
         if gone {
             self.cache.lock().remove(&tenant.id, key, Side::Host);
+            tenant.relabel();
         }
         gone
     }
