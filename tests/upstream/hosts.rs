@@ -48,11 +48,12 @@ pub fn carries(world: &mut World) -> Outcome {
     assert_eq!(bound, "skerry-tenant-sync");
     assert_eq!(names(&in_space("networkpolicies")).len(), 3);
     let narrow = |args: &[&str]| {
-        let mut all = vec!["auth", "can-i", "--as=system:serviceaccount:skerry-system:skerry"];
+        let mut all = vec!["auth", "can-i", "--as=system:serviceaccount:skerry-system:skerry-host"];
         all.extend(args);
         host.run(&all).status.success()
     };
-    assert!(narrow(&["create", "serviceaccounts/skerry", "--subresource=token", "-n", "skerry-system"]));
+    assert!(!narrow(&["create", "serviceaccounts/skerry", "--subresource=token", "-n", "skerry-system"]));
+    assert!(!narrow(&["delete", "pods", "-n", "default"]) && !narrow(&["get", "secrets", "-n", "default"]));
     assert!(narrow(&["delete", "pods", "-n", &space]) && !narrow(&["create", "clusterrolebindings"]));
 
     // A Service that is lost comes again with its address (SV4); the tenant's own stays.

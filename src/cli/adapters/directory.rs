@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::control_plane::embedded::SystemClients;
 use crate::control_plane::{probe, secret};
+use crate::inventory::join::HOST_KEY;
 use crate::inventory::{front_door, rights};
 use crate::subject::Subject;
 
@@ -188,9 +189,8 @@ async fn push_client(directory: &Directory, profile: &str, memory: &mut Memory) 
     {
         return Some(client.clone());
     }
-    let key = push.secret_ref.key.as_deref().unwrap_or("kubeconfig").to_owned();
-    let bytes = stored.data.as_ref()?.get(&key)?.0.clone();
-    let file = read(&String::from_utf8_lossy(&bytes), push.context.as_deref(), Allow::default()).ok()?;
+    let bytes = stored.data.as_ref()?.get(HOST_KEY)?.0.clone();
+    let file = read(&String::from_utf8_lossy(&bytes), None, Allow::default()).ok()?;
     let client = Client::try_from(config(file).await.ok()?).ok()?;
     memory.hosts.insert(profile.to_owned(), (version, client.clone()));
     Some(client)
