@@ -117,7 +117,7 @@ pub fn holds(world: &mut World) -> Outcome {
     refused(&syncer, &["label", "namespace", &space, "skerry.dev/tenant-"]);
     refused(&syncer, &["create", "clusterrole", "x", "--verb=get", "--resource=pods"]);
     refused(&syncer, &["label", "node", "kwok-0", "a=b"]);
-    refused(&syncer, &["cordon", "kwok-0"]);
+    refused(&syncer, &["patch", "node", "kwok-0", "-p", r#"{"spec": {"unschedulable": true}}"#]);
     refused(&syncer, &["taint", "node", "kwok-0", "a=b:NoSchedule"]);
     refused(&syncer, &["delete", "node", "kwok-0"]);
     refused(&member, &["create", "configmap", "x", "-n", "kube-system"]);

@@ -62,7 +62,7 @@ fn validations() -> Vec<(String, String)> {
             "an existing namespace is not given to a tenant, nor taken from one".to_owned(),
         ),
         (
-            "!variables.isNamespace || !variables.host || (request.operation == 'CREATE' ? request.name.startsWith('sk-') && variables.after != '' : variables.before != '')".to_owned(),
+            "!variables.isNamespace || !variables.host || (request.operation == 'CREATE' ? has(request.name) && request.name.startsWith('sk-') && variables.after != '' : variables.before != '')".to_owned(),
             "only namespaces sk-* with the label of a tenant are made, changed and deleted".to_owned(),
         ),
         (
@@ -75,7 +75,7 @@ fn validations() -> Vec<(String, String)> {
         ),
         (
             format!(
-                "!variables.isNode || !variables.host || (request.operation == 'UPDATE' && request.subResource == '' && {} && {} && {new_taints} == {old_taints} && {})",
+                "!variables.isNode || !variables.host || (request.operation == 'UPDATE' && !has(request.subResource) && {} && {} && {new_taints} == {old_taints} && {})",
                 same_but("labels", POOL),
                 same_but("annotations", POOL_CLAIM),
                 rest.join(" && "),
