@@ -23,6 +23,22 @@ pub(crate) fn contains(cidr: &str, address: &str) -> bool {
     }
 }
 
+/// Whether text is an address that everybody reads alike: leading zeros and IPv4 inside IPv6 are not.
+pub(crate) fn is_plain(address: &str) -> bool {
+    match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => true,
+        Ok(IpAddr::V6(a)) => a.to_ipv4_mapped().is_none(),
+        Err(_) => false,
+    }
+}
+
+/// The same of a CIDR.
+pub(crate) fn is_plain_cidr(cidr: &str) -> bool {
+    let Some((address, bits)) = cidr.split_once('/') else { return false };
+    let most = if address.contains(':') { 128 } else { 32 };
+    is_plain(address) && bits.parse::<u32>().is_ok_and(|n| n <= most && n.to_string() == bits)
+}
+
 /// Whether every address of the inner CIDR lies in the outer one.
 pub(crate) fn within(inner: &str, outer: &str) -> bool {
     let bits = |cidr: &str| {
@@ -58,6 +74,10 @@ mod tests {
                 && !within("::/0", "0.0.0.0/0")
                 && !within("1.2.3.4", "::/0")
         );
+        for odd in ["010.0.0.0/8", "::ffff:10.0.0.0/104", "10.0.0.0", "10.0.0.0/33", "10.0.0.0/08", "x/8"] {
+            assert!(!is_plain_cidr(odd), "{odd}");
+        }
+        assert!(is_plain_cidr("10.0.0.0/8") && is_plain_cidr("::/0"));
         assert!(local("169.254.169.254") && local("fe80::1") && !local("10.0.0.1"));
     }
 }

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 use skerry_kit::isolation::TenantRules;
 
 use crate::{
-    net::{contains, within},
+    net::{contains, is_plain_cidr, within},
     object::{items, text},
+    refusal::{Reason, Refusal},
 };
 
 /// An `ipBlock`.
@@ -16,9 +17,15 @@ pub(super) struct Block {
 }
 
 impl Block {
-    pub(super) fn of(block: &Value) -> Self {
-        let except = items(block, "/except").iter().filter_map(Value::as_str).map(str::to_owned).collect();
-        Self { cidr: text(block, "cidr").to_owned(), except }
+    /// Of a tenant's. What a host's network might read as other addresses than we do is refused.
+    pub(super) fn of(block: &Value, path: &str) -> Result<Self, Refusal> {
+        let except: Vec<String> =
+            items(block, "/except").iter().map(|e| e.as_str().unwrap_or_default().to_owned()).collect();
+        let cidr = text(block, "cidr").to_owned();
+        match std::iter::once(&cidr).chain(&except).find(|cidr| !is_plain_cidr(cidr)) {
+            Some(odd) => Err(Refusal::new(Reason::PolicyDenied, format!("{path}: {odd:?} is no plain CIDR"))),
+            None => Ok(Self { cidr, except }),
+        }
     }
 
     pub(super) fn peer(&self) -> Value {

@@ -171,7 +171,7 @@ impl Cut<'_> {
         }
         let Some(block) = peer.get("ipBlock").filter(|b| b.is_object()) else { return Ok(false) };
         known("IPBlock", block, &format!("{path}.ipBlock"))?;
-        let block = clip::Block::of(block);
+        let block = clip::Block::of(block, &format!("{path}.ipBlock"))?;
         let Some(bounds) = self.bounds else {
             found.push(block.peer());
             return Ok(false);

@@ -309,6 +309,11 @@ fn translate_ki6_peers_stay_in_the_tenant() {
     let denied = json!({"podSelector": {}, "policyTypes": ["Ingress"],
         "ingress": [{"from": [{"ipBlock": {"cidr": "10.5.0.0/16"}}]}]});
     assert!(down(denied.clone(), &facts).get("ingress").is_none());
+    for odd in ["010.0.0.0/8", "::ffff:10.0.0.0/104"] {
+        let rules = json!([{"from": [{"ipBlock": {"cidr": odd}}]}]);
+        let refused = PolicyTranslator.down(&policy(json!({"podSelector": {}, "ingress": rules})), &facts);
+        assert!(refused.expect_err("refused").message.contains(odd), "others read it as 10.0.0.0/8");
+    }
     let notes = PolicyTranslator.notes(&policy(denied), &facts);
     assert_eq!(notes[0].reason, "PolicyClipped");
     assert!(notes[0].message.ends_with("spec.ingress[0].from[0].ipBlock"), "{}", notes[0].message);
