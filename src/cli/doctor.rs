@@ -1,18 +1,27 @@
 //! `skerry doctor`: each finding has an id, a cause, and a command.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 use skerry_api::{ClusterProfile, ClusterReport, VirtualCluster, VirtualClusterClass, labels};
 use skerry_kit::error;
+use skerry_kit::kubeconfig::{Allow, config, read};
 
 use super::describe::next_step;
 use super::exit::Failure;
 use super::hub::{Hub, HubArgs};
 use super::output::{Format, aligned, condition, print, text, write};
+use crate::inventory::join::HOST_KEY;
+use crate::inventory::rights;
+
+/// Limit of one look at a host.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// Flags.
 #[derive(Debug, Args)]
@@ -114,9 +123,20 @@ async fn members(hub: &Hub, out: &mut Vec<Finding>) {
             "skerry fleet join NAME --host --member-kubeconfig FILE",
         ));
     }
+    let real = ListParams::default().labels(&format!("{}=host,{}!=true", labels::ROLE, labels::SIMULATED));
+    let real = profiles.list_metadata(&real).await.map(|l| l.items).unwrap_or_default();
+    let real: Vec<String> = real.iter().map(|profile| profile.name_any()).collect();
     let reports: Api<ClusterReport> = Api::namespaced(hub.client.clone(), labels::INVENTORY_NAMESPACE);
     let Ok(list) = reports.list(&ListParams::default()).await else { return };
     for report in list.items {
+        if real.contains(&report.name_any()) && is_unguarded(hub, &report).await {
+            let name = &report.spec.display_name.clone().unwrap_or_else(|| report.name_any());
+            out.push(Finding::new(
+                "GuardMissing",
+                format!("{name}: nothing on the host bounds what Skerry's accounts write there"),
+                format!("skerry fleet join {name} --host --member-kubeconfig FILE"),
+            ));
+        }
         let name = report.metadata.name.clone().unwrap_or_default();
         let verdict = report.status.and_then(|s| s.verdict);
         if let Some(verdict) = verdict.filter(|v| *v != skerry_api::cluster_report::Verdict::Healthy) {
@@ -127,6 +147,17 @@ async fn members(hub: &Hub, out: &mut Vec<Finding>) {
             ));
         }
     }
+}
+
+/// Whether a host says that it has no guard (tenancy I10); one that does not answer is a finding of its own.
+async fn is_unguarded(hub: &Hub, report: &ClusterReport) -> bool {
+    let Some(push) = &report.spec.push else { return false };
+    let secrets: Api<Secret> = Api::namespaced(hub.client.clone(), labels::INVENTORY_NAMESPACE);
+    let Ok(stored) = secrets.get(&push.secret_ref.name).await else { return false };
+    let Some(bytes) = stored.data.as_ref().and_then(|data| data.get(HOST_KEY)) else { return true };
+    let Ok(file) = read(&String::from_utf8_lossy(&bytes.0), None, Allow::default()) else { return false };
+    let Ok(Ok(host)) = config(file).await.map(Client::try_from) else { return false };
+    matches!(tokio::time::timeout(LIMIT, rights::is_guarded(&host)).await, Ok(Ok(false)))
 }
 
 async fn tenants(hub: &Hub, out: &mut Vec<Finding>) {

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::Api;
+use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 use skerry_api::virtual_cluster::reasons::managers;
@@ -66,6 +66,28 @@ pub fn addresses(service: &Service) -> Vec<SocketAddr> {
     let port = spec.ports.iter().flatten().next().and_then(|p| u16::try_from(p.port).ok()).unwrap_or(443);
     let ips = spec.cluster_ips.iter().flatten().filter_map(|ip| ip.parse().ok());
     ips.map(|ip| SocketAddr::new(ip, port)).collect()
+}
+
+/// The addresses behind it, in order: what a host's network meets once the Service's address is resolved.
+pub(crate) async fn behind(host: &Client) -> Result<Vec<SocketAddr>, kube::Error> {
+    let slices: Api<EndpointSlice> = Api::namespaced(host.clone(), labels::SYSTEM_NAMESPACE);
+    let of_it = ListParams::default().labels(&format!("kubernetes.io/service-name={NAME}"));
+    let mut out: Vec<SocketAddr> = slices.list(&of_it).await?.iter().flat_map(endpoints).collect();
+    out.sort_unstable();
+    out.dedup();
+    Ok(out)
+}
+
+fn endpoints(slice: &EndpointSlice) -> Vec<SocketAddr> {
+    let ports = slice.ports.iter().flatten().filter_map(|p| u16::try_from(p.port?).ok());
+    let ports: Vec<u16> = ports.collect();
+    let ips = slice
+        .endpoints
+        .iter()
+        .flatten()
+        .flat_map(|e| &e.addresses)
+        .filter_map(|ip| ip.parse::<IpAddr>().ok());
+    ips.flat_map(|ip| ports.iter().map(move |port| SocketAddr::new(ip, *port)).collect::<Vec<_>>()).collect()
 }
 
 /// As they stand in the annotation of the host's report.
@@ -131,6 +153,8 @@ mod tests {
             "a slice's port goes by name"
         );
         assert_eq!(made["endpoints"][0]["addresses"][0], "10.0.0.5");
+        let read = endpoints(&serde_json::from_value(made).unwrap());
+        assert_eq!(read, ["10.0.0.5:8443".parse().unwrap()], "what is behind it is read as it was written");
     }
 
     #[test]

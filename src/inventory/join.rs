@@ -10,7 +10,7 @@ use kube::{Client, Config, ResourceExt};
 use serde_json::{Value, json};
 use skerry_api::cluster_profile::{JOINED, joined};
 use skerry_api::condition::Statement;
-use skerry_api::rights::Rights;
+use skerry_api::rights::{ACCOUNT, HOST_ACCOUNT, Rights};
 use skerry_api::virtual_cluster::reasons::managers;
 use skerry_api::{ClusterProfile, ClusterReport, labels};
 use skerry_kit::kubeconfig::{Entry, KubeconfigError, User};
@@ -20,11 +20,15 @@ use super::front_door;
 use super::health::statement;
 use super::names::{is_member_name, real_name};
 use super::profile::Facts;
-use super::rights::{grant, mint};
+use super::rights::{grant, guard, mint};
 use super::{InventorySettings, properties};
 
 /// Type of the stored credential.
 pub(super) const SECRET_TYPE: &str = "skerry.dev/push-credential";
+/// Key of the credential by which a member is seen and delivered to.
+pub(super) const MEMBER_KEY: &str = "kubeconfig";
+/// Key of the one by which a host carries tenants.
+pub const HOST_KEY: &str = "host";
 /// Annotation with the time of issue.
 pub(super) const ISSUED: &str = "skerry.dev/issued";
 
@@ -133,13 +137,18 @@ pub async fn push(
         let owner = grant(&member, join.rights, join.host).await.map_err(at("rights"))?;
         if join.host && !join.simulated {
             front_door::ensure(&member, join.front_door, Some(&owner)).await.map_err(at("front door"))?;
+            guard(&member, &owner).await.map_err(at("guard"))?;
         }
     }
     let doors =
         if join.host { front_door::find(&member).await.map_err(at("front door"))? } else { Vec::new() };
-    let token = mint(&member).await.map_err(at("token"))?;
+    let token = mint(&member, ACCOUNT).await.map_err(at("token"))?;
+    let mut tokens = vec![(MEMBER_KEY, token.clone())];
+    if join.host {
+        tokens.push((HOST_KEY, mint(&member, HOST_ACCOUNT).await.map_err(at("token"))?));
+    }
     ensure_namespace(hub, &settings.namespace).await?;
-    store_credential(hub, settings, join, &address, &token).await?;
+    store_credential(hub, settings, join, &address, &tokens).await?;
     store_member(hub, settings, join, &profile, &id, &version, &address, &doors).await?;
     if join.rights != Rights::Observe {
         let writer = match system {
@@ -245,24 +254,27 @@ async fn store_credential(
     settings: &InventorySettings,
     join: &Join,
     address: &Address,
-    token: &str,
+    tokens: &[(&str, String)],
 ) -> Result<(), kube::Error> {
-    let entry = Entry {
-        name: &join.name,
-        server: &address.server,
-        server_name: &address.server_name,
-        ca: &address.ca,
-        user: User::Token(token.to_owned()),
-        namespace: None,
+    let file = |token: &str| {
+        let entry = Entry {
+            name: &join.name,
+            server: &address.server,
+            server_name: &address.server_name,
+            ca: &address.ca,
+            user: User::Token(token.to_owned()),
+            namespace: None,
+        };
+        serde_yaml_ng::to_string(&entry.file()).unwrap_or_default()
     };
-    let text = serde_yaml_ng::to_string(&entry.file()).unwrap_or_default();
+    let files: BTreeMap<&str, String> = tokens.iter().map(|(key, token)| (*key, file(token))).collect();
     let secret = json!({
         "metadata": {
             "name": secret_name(&join.name), "namespace": settings.namespace,
             "annotations": {ISSUED: jiff::Timestamp::now().to_string()},
         },
         "type": SECRET_TYPE,
-        "stringData": {"kubeconfig": text},
+        "stringData": files,
     });
     let api: Api<Secret> = Api::namespaced(hub.clone(), &settings.namespace);
     apply::apply(&api, managers::INVENTORY, &typed(secret)?).await.map(drop)
@@ -283,7 +295,7 @@ async fn store_member(
     let mut spec = json!({
         "mode": "Push",
         "displayName": join.name,
-        "push": {"secretRef": {"name": secret_name(&join.name), "key": "kubeconfig"}},
+        "push": {"secretRef": {"name": secret_name(&join.name), "key": MEMBER_KEY}},
     });
     if let Some(set) = &join.cluster_set {
         spec["clusterSet"] = set.as_str().into();

@@ -1,4 +1,6 @@
-//! The token by which the hub reaches a push member, renewed at half of its life (inventory section 3).
+//! The tokens by which the hub reaches a push member, renewed at half of their life (inventory section 3).
+
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
@@ -6,9 +8,10 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use skerry_api::ClusterReport;
+use skerry_api::rights::{ACCOUNT, HOST_ACCOUNT};
 use skerry_api::virtual_cluster::reasons::managers;
 
-use super::join::ISSUED;
+use super::join::{HOST_KEY, ISSUED, MEMBER_KEY};
 use super::rights::{TOKEN_SECONDS, mint};
 use crate::context::Context;
 
@@ -27,14 +30,18 @@ pub async fn if_due(context: &Context, report: &ClusterReport, member: &Client) 
     if !is_due(stored.annotations().get(ISSUED).map(String::as_str), now) {
         return Ok(());
     }
-    let key = push.secret_ref.key.as_deref().unwrap_or("kubeconfig");
-    let bytes = stored.data.as_ref().and_then(|d| d.get(key)).map(|b| b.0.clone()).unwrap_or_default();
-    let Ok(mut file) = serde_yaml_ng::from_slice::<Value>(&bytes) else { return Ok(()) };
-    file["users"][0]["user"] = json!({"token": mint(member).await?});
-    let text = serde_yaml_ng::to_string(&file).unwrap_or_default();
+    let mut files = BTreeMap::new();
+    for (key, account) in
+        [(push.secret_ref.key.as_deref().unwrap_or(MEMBER_KEY), ACCOUNT), (HOST_KEY, HOST_ACCOUNT)]
+    {
+        let Some(bytes) = stored.data.as_ref().and_then(|d| d.get(key)) else { continue };
+        let Ok(mut file) = serde_yaml_ng::from_slice::<Value>(&bytes.0) else { return Ok(()) };
+        file["users"][0]["user"] = json!({"token": mint(member, account).await?});
+        files.insert(key, serde_yaml_ng::to_string(&file).unwrap_or_default());
+    }
     let patch = json!({
         "metadata": {"annotations": {ISSUED: now.to_string()}, "resourceVersion": stored.resource_version()},
-        "stringData": {key: text},
+        "stringData": files,
     });
     let params =
         PatchParams { field_manager: Some(managers::INVENTORY.to_owned()), ..PatchParams::default() };

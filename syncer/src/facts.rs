@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
+use skerry_kit::isolation::NetworkIsolation;
 
 use crate::{
+    kinds::policy::Policies,
     mapping::{HostName, Mapping, MetadataRules},
     settings::{HostPolicy, Settings},
 };
@@ -38,6 +40,12 @@ pub struct Facts {
     pub services_agreed: bool,
     /// What the network policy says about addresses.
     pub isolation: Arc<IsolationFacts>,
+    /// What bounds the tenant's network; `None` with mode `Off`.
+    pub bounds: Option<Arc<NetworkIsolation>>,
+    /// Address and port of the tenant's DNS behind its Service.
+    pub dns_endpoint: Option<(String, u16)>,
+    /// Policies of the tenant that lie on the host, by namespace (KI6).
+    pub policies: Arc<Policies>,
     /// Addresses of the tenant's own pods and Services on the host.
     pub own_addresses: Arc<std::collections::BTreeSet<String>>,
     /// Addresses of other tenants' pods on the host.
@@ -64,6 +72,8 @@ pub struct Network {
     pub front_door: Vec<String>,
     /// Port of the front door.
     pub port: u16,
+    /// Addresses and ports behind it.
+    pub endpoints: Vec<(String, u16)>,
     /// Value of `KUBERNETES_SERVICE_HOST`; empty: `kubernetes.default.svc`.
     pub api_host: String,
     /// The tenant's CA bundle, as in `kube-root-ca.crt`.

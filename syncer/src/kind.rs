@@ -33,7 +33,7 @@ pub enum Kind {
 
 impl Kind {
     /// Kinds watched in tenants.
-    pub const TENANT: [Kind; 11] = [
+    pub const TENANT: [Kind; 12] = [
         Kind::Namespace,
         Kind::ServiceAccount,
         Kind::Node,
@@ -44,6 +44,7 @@ impl Kind {
         Kind::PersistentVolumeClaim,
         Kind::Service,
         Kind::EndpointSlice,
+        Kind::NetworkPolicy,
         Kind::Pod,
     ];
 
@@ -51,12 +52,13 @@ impl Kind {
     pub const RESOLVED: [Kind; 4] = [Kind::Namespace, Kind::Service, Kind::EndpointSlice, Kind::Pod];
 
     /// Kinds that go down, each with a `Translator`.
-    pub const CARRIED: [Kind; 6] = [
+    pub const CARRIED: [Kind; 7] = [
         Kind::ConfigMap,
         Kind::Secret,
         Kind::PersistentVolumeClaim,
         Kind::Service,
         Kind::EndpointSlice,
+        Kind::NetworkPolicy,
         Kind::Pod,
     ];
 

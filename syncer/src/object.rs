@@ -79,6 +79,23 @@ impl Fields for HostObj {
     }
 }
 
+/// Whether a label selector matches labels; an empty one matches all.
+pub(crate) fn selects<'a>(selector: &Value, label: impl Fn(&str) -> Option<&'a str>) -> bool {
+    let equal = selector.get("matchLabels").and_then(Value::as_object);
+    let fits = equal.into_iter().flatten().all(|(key, value)| label(key) == value.as_str());
+    fits && items(selector, "/matchExpressions").iter().all(|term| {
+        let have = label(text(term, "key"));
+        let listed = have.is_some_and(|h| items(term, "/values").iter().any(|v| v.as_str() == Some(h)));
+        match text(term, "operator") {
+            "In" => listed,
+            "NotIn" => !listed,
+            "Exists" => have.is_some(),
+            "DoesNotExist" => have.is_none(),
+            _ => false,
+        }
+    })
+}
+
 /// An empty object of a kind.
 pub(crate) fn shell(kind: Kind) -> Map<String, Value> {
     let mut map = Map::new();

@@ -20,6 +20,7 @@ mod kubelet;
 mod life;
 mod matrix;
 mod nodes;
+mod policies;
 mod restart;
 mod rivals;
 mod services;

@@ -27,7 +27,7 @@ type Test = fn(&Value) -> bool;
 
 const CARRIED: &str = "skerry.dev/sync";
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 7] = [
     Kind {
         name: "Pod",
         prefix: "api/v1",
@@ -112,6 +112,21 @@ const KINDS: [Kind; 6] = [
         is_repaired: |o| o["endpoints"][0]["addresses"][0] == "93.184.216.34",
         edit: || json!({"ports": [{"name": "p", "port": 5433}]}),
         has_followed: |o| o["ports"][0]["port"] == 5433,
+        status: None,
+    },
+    Kind {
+        name: "NetworkPolicy",
+        prefix: "apis/networking.k8s.io/v1",
+        plural: "networkpolicies",
+        make: || {
+            let rule =
+                json!({"from": [{"podSelector": {"matchLabels": {"app": "own"}}}], "ports": [{"port": 80}]});
+            json!({"spec": {"podSelector": {"matchLabels": {"app": "none"}}, "ingress": [rule]}})
+        },
+        drift: || json!({"spec": {"ingress": [{}]}}),
+        is_repaired: |o| o["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"]["app"] == "own",
+        edit: || json!({"spec": {"ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "own"}}}]}]}}),
+        has_followed: |o| o["spec"]["ingress"][0].get("ports").is_none(),
         status: None,
     },
 ];

@@ -24,6 +24,49 @@ fn namespace(host: &Kubectl, tenant: &str) -> String {
     })
 }
 
+const POLICY: &str = r#"
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  policyTypes: [Ingress, Egress]
+  ingress:
+  - from: [{podSelector: {}}, {namespaceSelector: {matchLabels: {team: a}}, podSelector: {}}]
+    ports: [{port: http}, {port: 8000, endPort: 9000}]
+  - {}
+  egress:
+  - to: [{ipBlock: {cidr: 0.0.0.0/0, except: [198.51.100.0/24]}}, {ipBlock: {cidr: 10.0.0.0/8}}]
+"#;
+
+/// A tenant's policy as a real host takes it, the labels of its pods, and what the tenant is told (KI6, I7).
+fn restricts(host: &Kubectl, tenant: &Kubectl, space: &str) {
+    let marked = |count: usize| {
+        let labels = "skerry.dev/policy-ingress=true,skerry.dev/policy-egress=true";
+        eventually("labels on pods", LIMIT, || {
+            let pods = names(&host.json(&["get", "pods", "-n", space, "-l", labels]));
+            (pods.len() == count && pods.iter().all(|p| p.starts_with("web-"))).then_some(())
+        });
+    };
+    tenant.apply(POLICY, &[]);
+    marked(2);
+    let spec = host.json(&["get", "networkpolicy", "web", "-n", space])["spec"].clone();
+    let (internet, peers) = (&spec["egress"][0]["to"][0]["ipBlock"], &spec["egress"][0]["to"]);
+    let except = internet["except"].as_array().expect("exceptions");
+    assert!(
+        except.contains(&"198.51.100.0/24".into()) && except.contains(&"10.0.0.0/8".into()),
+        "{internet}"
+    );
+    assert_eq!(peers.as_array().map(Vec::len), Some(1), "{peers}");
+    eventually("PolicyClipped", LIMIT, || {
+        let told = tenant.json(&["get", "events", "--field-selector=reason=PolicyClipped"]);
+        let said = told["items"][0]["message"].as_str()?.to_owned();
+        said.contains("spec.egress[0].to[1].ipBlock").then_some(())
+    });
+    tenant.ok(&["delete", "networkpolicy", "web"]);
+    marked(0);
+}
+
 /// Pods, Services and their repair; nothing is left after the tenant (SY-5, SY-6, PO41, TN-38).
 pub fn carries(world: &mut World) -> Outcome {
     let real = ControlPlane::with_nodes(2);
@@ -48,12 +91,15 @@ pub fn carries(world: &mut World) -> Outcome {
     assert_eq!(bound, "skerry-tenant-sync");
     assert_eq!(names(&in_space("networkpolicies")).len(), 3);
     let narrow = |args: &[&str]| {
-        let mut all = vec!["auth", "can-i", "--as=system:serviceaccount:skerry-system:skerry"];
+        let mut all = vec!["auth", "can-i", "--as=system:serviceaccount:skerry-system:skerry-host"];
         all.extend(args);
         host.run(&all).status.success()
     };
-    assert!(narrow(&["create", "serviceaccounts/skerry", "--subresource=token", "-n", "skerry-system"]));
+    assert!(!narrow(&["create", "serviceaccounts/skerry", "--subresource=token", "-n", "skerry-system"]));
+    assert!(!narrow(&["delete", "pods", "-n", "default"]) && !narrow(&["get", "secrets", "-n", "default"]));
     assert!(narrow(&["delete", "pods", "-n", &space]) && !narrow(&["create", "clusterrolebindings"]));
+
+    restricts(&host, &tenant, &space);
 
     // A Service that is lost comes again with its address (SV4); the tenant's own stays.
     let address = |k: &Kubectl, args: &[&str]| k.json(args)["spec"]["clusterIP"].clone();

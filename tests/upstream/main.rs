@@ -12,7 +12,9 @@
 
 mod applications;
 mod apps;
+mod chart;
 mod fleet;
+mod guard;
 mod hosts;
 mod hub;
 mod node;
@@ -58,9 +60,11 @@ const CASES: &[(&str, Case)] = &[
     ("i2_members_have_profiles", fleet::profiles),
     ("i15_a_real_cluster_joins", fleet::joins),
     ("a_real_cluster_carries_pods", hosts::carries),
+    ("tn48_a_host_guards_itself", guard::holds),
     ("i44_a_lost_member_is_forgotten", fleet::forgotten),
     ("placement_97_on_virtual_and_real_members", fleet::placed),
     ("placement_97_an_application_on_three_members", applications::placed),
+    ("tn56_pods_of_the_chart", chart::restricted),
     ("tn9_a_real_hub_with_the_chart", hub::real),
     ("sy40_tenants_pods_are_real_containers", node::sy40),
     ("sy40_sets_and_jobs_are_real_containers", node::sy40_sets),

@@ -15,6 +15,7 @@ pub mod cluster_property;
 pub mod cluster_report;
 pub mod condition;
 pub mod crds;
+pub mod guard;
 pub mod ids;
 pub mod labels;
 pub mod placement;

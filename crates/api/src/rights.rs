@@ -1,7 +1,8 @@
 //! What Skerry may do, where (tenancy I9, inventory section 3): rules computed here alone, for the join and the chart.
 //!
-//! On a host two ClusterRoles: one is bound inside tenants' namespaces only, by the isolation set; the other holds in
-//! the whole host and reads no Secret and no ConfigMap. Nothing but the preset `full` has a wildcard.
+//! On a host two ClusterRoles for an account of its own: one is bound inside tenants' namespaces only, by the isolation
+//! set; the other holds in the whole host and reads no Secret and no ConfigMap. Nothing but the preset `full` has a
+//! wildcard.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -12,6 +13,12 @@ const ALL: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "de
 pub const SYNC_ROLE: &str = "skerry-tenant-sync";
 /// Name of role and binding in a member.
 pub const MEMBER_ROLE: &str = "skerry-member";
+/// Name of role and binding of a host's account.
+pub const HOST_ROLE: &str = "skerry-host";
+/// ServiceAccount of Skerry in a member: it looks, and delivers.
+pub const ACCOUNT: &str = "skerry";
+/// ServiceAccount that carries tenants on a host, and does nothing else there (tenancy I10).
+pub const HOST_ACCOUNT: &str = "skerry-host";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 fn rule(group: &str, resources: &[impl Serialize], verbs: &[&str]) -> Value {
@@ -185,18 +192,30 @@ pub fn host() -> Vec<Value> {
         rule("storage.k8s.io", &["storageclasses"], &READ),
         rule(RBAC, &["rolebindings"], &["get", "list", "watch", "create", "patch", "delete"]),
         json!({"apiGroups": [RBAC], "resources": ["clusterroles"], "resourceNames": [SYNC_ROLE], "verbs": ["bind"]}),
+        json!({
+            "apiGroups": ["admissionregistration.k8s.io"],
+            "resources": ["validatingadmissionpolicies", "validatingadmissionpolicybindings"],
+            "resourceNames": [crate::guard::NAME],
+            "verbs": ["get"],
+        }),
     ]
 }
 
-/// Rules inside `skerry-system` of any member: the renewal of the credential, and on a host what tenants share there.
+/// Rules inside `skerry-system` of any member: the renewal of credentials, and on a host the sight of its front door.
 pub fn system(host: bool) -> Vec<Value> {
+    let accounts = if host { vec![ACCOUNT, HOST_ACCOUNT] } else { vec![ACCOUNT] };
     let mut rules = vec![json!({
-        "apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": ["skerry"], "verbs": ["create"],
+        "apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": accounts, "verbs": ["create"],
     })];
     if host {
-        rules.push(rule("", &["configmaps", "secrets", "services"], &["get"]));
+        rules.push(rule("", &["services"], &["get"]));
     }
     rules
+}
+
+/// Rules inside `skerry-system` of a host for whoever carries tenants: what they share there.
+pub fn host_system() -> Vec<Value> {
+    vec![rule("", &["configmaps", "secrets", "services"], &["get"])]
 }
 
 #[cfg(test)]

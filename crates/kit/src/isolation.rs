@@ -10,10 +10,8 @@ use serde_json::{Map, Value, json};
 use skerry_api::rights::SYNC_ROLE;
 use skerry_api::{ids, labels};
 
-/// Pods that a tenant policy selects for incoming traffic carry it, so that the allow rules leave them alone (I6).
-pub const POLICY_INGRESS: &str = "skerry.dev/policy-ingress";
-/// The same for outgoing traffic.
-pub const POLICY_EGRESS: &str = "skerry.dev/policy-egress";
+pub use crate::network::{NetworkIsolation, POLICY_EGRESS, POLICY_INGRESS, TenantRules};
+
 /// Name of quota, limit range and allow rules in each host namespace.
 pub const SET_NAME: &str = "skerry";
 
@@ -57,23 +55,6 @@ impl Default for PodSecurity {
     fn default() -> Self {
         Self { enforce: "baseline".into(), warn: "restricted".into(), audit: "restricted".into() }
     }
-}
-
-/// `networkPolicy` in mode `Isolated`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NetworkIsolation {
-    /// Whether pods may reach the internet.
-    pub public_egress: bool,
-    /// Addresses that may be reached and may come in.
-    pub allowed: Vec<String>,
-    /// Addresses that public egress does not include.
-    pub denied: Vec<String>,
-    /// Addresses of the host's front door.
-    pub front_door: Vec<String>,
-    /// Port of the front door; 0: any.
-    pub front_door_port: u16,
-    /// Address and port of the tenant's DNS behind its Service, where Skerry serves it.
-    pub dns: Option<(String, u16)>,
 }
 
 /// A ServiceAccount.
@@ -142,7 +123,10 @@ pub fn isolation(facts: &IsolationFacts, namespace: &HostNamespace) -> Vec<Value
         out.push(object(facts, namespace, "v1", "LimitRange", SET_NAME, body));
     }
     if let (true, Some(network)) = (facts.served.network_policies, &facts.network) {
-        out.extend(policies(facts, namespace, network));
+        for (name, spec) in network.policies(&facts.tenant) {
+            let body = json!({ "spec": spec });
+            out.push(object(facts, namespace, "networking.k8s.io/v1", "NetworkPolicy", name, body));
+        }
     }
     out
 }
@@ -193,70 +177,6 @@ fn object(
     Value::Object(out)
 }
 
-/// Default deny, and what is allowed to pods that no policy of the tenant selects (I6).
-fn policies(facts: &IsolationFacts, namespace: &HostNamespace, network: &NetworkIsolation) -> Vec<Value> {
-    let policy = |name: &str, spec: Value| {
-        object(facts, namespace, "networking.k8s.io/v1", "NetworkPolicy", name, json!({ "spec": spec }))
-    };
-    let without = |key: &str| json!({"matchExpressions": [{"key": key, "operator": "DoesNotExist"}]});
-    let tenant = json!({"namespaceSelector": {"matchLabels": {labels::TENANT: facts.tenant}}});
-    let blocks =
-        |list: &[String]| list.iter().map(|cidr| json!({"ipBlock": {"cidr": cidr}})).collect::<Vec<_>>();
-    let doors: Vec<String> = network.front_door.iter().map(|address| host_cidr(address)).collect();
-
-    let mut from = vec![tenant.clone()];
-    from.extend(blocks(&doors));
-    from.extend(blocks(&network.allowed));
-    let mut to = vec![tenant];
-    to.extend(blocks(&network.allowed));
-    if network.public_egress {
-        to.extend(internet(&network.denied));
-    }
-    let mut egress = vec![json!({ "to": to }), dns_rule()];
-    if let Some((address, port)) = &network.dns {
-        let ports = ["UDP", "TCP"].map(|p| json!({"protocol": p, "port": port}));
-        egress.push(json!({"to": blocks(&[host_cidr(address)]), "ports": ports}));
-    }
-    if !doors.is_empty() {
-        let mut rule = json!({"to": blocks(&doors)});
-        if network.front_door_port != 0 {
-            rule["ports"] = json!([{"protocol": "TCP", "port": network.front_door_port}]);
-        }
-        egress.push(rule);
-    }
-    vec![
-        policy("skerry-deny", json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"]})),
-        policy(
-            "skerry-ingress",
-            json!({"podSelector": without(POLICY_INGRESS), "policyTypes": ["Ingress"], "ingress": [{"from": from}]}),
-        ),
-        policy(
-            "skerry-egress",
-            json!({"podSelector": without(POLICY_EGRESS), "policyTypes": ["Egress"], "egress": egress}),
-        ),
-    ]
-}
-
-/// DNS of the host and of Skerry, at their pods.
-fn dns_rule() -> Value {
-    let system = |namespace: &str| json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}});
-    json!({"to": [system("kube-system"), system(labels::SYSTEM_NAMESPACE)],
-        "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]})
-}
-
-/// Everything but the denied addresses, for both families.
-fn internet(denied: &[String]) -> Vec<Value> {
-    let of = |six: bool| denied.iter().filter(|cidr| cidr.contains(':') == six).collect::<Vec<_>>();
-    vec![
-        json!({"ipBlock": {"cidr": "0.0.0.0/0", "except": of(false)}}),
-        json!({"ipBlock": {"cidr": "::/0", "except": of(true)}}),
-    ]
-}
-
-fn host_cidr(address: &str) -> String {
-    if address.contains(':') { format!("{address}/128") } else { format!("{address}/32") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,6 +195,7 @@ mod tests {
                 denied: vec!["10.0.0.0/8".into(), "fc00::/7".into()],
                 front_door: vec!["10.0.0.9".into()],
                 front_door_port: 6443,
+                front_door_endpoints: vec![("192.0.2.9".into(), 8443)],
                 dns: Some(("10.0.0.8".into(), 20_001)),
             }),
             syncer: Some(Subject { namespace: "skerry-system".into(), name: "skerry-syncer".into() }),

@@ -6,6 +6,7 @@ pub mod endpoint;
 pub mod error;
 pub mod isolation;
 pub mod kubeconfig;
+pub mod network;
 pub mod orphans;
 
 pub use endpoint::{Capability, ControlPlaneEndpoint, EndpointCredential, NetworkFacts};

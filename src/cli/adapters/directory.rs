@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
@@ -24,7 +24,8 @@ use tokio::sync::watch;
 
 use crate::control_plane::embedded::SystemClients;
 use crate::control_plane::{probe, secret};
-use crate::inventory::rights;
+use crate::inventory::join::HOST_KEY;
+use crate::inventory::{front_door, rights};
 use crate::subject::Subject;
 
 /// Lists are made anew at the latest after this: credentials of hosts change without an event.
@@ -62,13 +63,23 @@ type Known = HashMap<String, (String, Client)>;
 #[derive(Clone, Default, PartialEq)]
 struct Around {
     policies: HashMap<String, Value>,
-    front_doors: HashMap<String, (Vec<String>, u16)>,
+    front_doors: HashMap<String, FrontDoor>,
+}
+
+/// The host's one Service for all shared tenants (tenancy I1), and what lies behind it.
+#[derive(Clone, Default, PartialEq)]
+struct FrontDoor {
+    addresses: Vec<String>,
+    port: u16,
+    endpoints: Vec<(String, u16)>,
 }
 
 #[derive(Default)]
 struct Memory {
     hosts: Known,
-    front_doors: HashMap<String, (Vec<String>, u16)>,
+    front_doors: HashMap<String, FrontDoor>,
+    /// When each host was asked for its front door.
+    asked: HashMap<String, Instant>,
     tenants: Known,
     /// What `entries` were made with.
     around: Around,
@@ -140,9 +151,10 @@ async fn host_entries(
             None => push_client(directory, &name, memory).await,
         };
         let Some(client) = client else { continue };
-        if !memory.front_doors.contains_key(&name)
-            && let Some(found) = front_door(&client).await
-        {
+        // Pods of the API server come and go; while the host does not answer, what was found last holds.
+        let asked = memory.asked.get(&name).is_some_and(|at| at.elapsed() < PERIOD);
+        if !asked && let Some(found) = front_door(&client).await {
+            memory.asked.insert(name.clone(), Instant::now());
             memory.front_doors.insert(name.clone(), found);
         }
         let simulated = profile.labels().get(labels::SIMULATED).is_some_and(|v| v == "true");
@@ -154,11 +166,15 @@ async fn host_entries(
     list
 }
 
-/// Addresses of the host's one Service for all shared tenants (tenancy I1).
-async fn front_door(host: &Client) -> Option<(Vec<String>, u16)> {
-    let found = crate::inventory::front_door::find(host).await.ok()?;
+async fn front_door(host: &Client) -> Option<FrontDoor> {
+    let found = front_door::find(host).await.ok()?;
     let port = found.first()?.port();
-    Some((found.iter().map(|a| a.ip().to_string()).collect(), port))
+    let behind = front_door::behind(host).await.ok()?;
+    Some(FrontDoor {
+        addresses: found.iter().map(|a| a.ip().to_string()).collect(),
+        port,
+        endpoints: behind.iter().map(|a| (a.ip().to_string(), a.port())).collect(),
+    })
 }
 
 /// The client of a joined host, made anew when its credential changes.
@@ -173,9 +189,8 @@ async fn push_client(directory: &Directory, profile: &str, memory: &mut Memory) 
     {
         return Some(client.clone());
     }
-    let key = push.secret_ref.key.as_deref().unwrap_or("kubeconfig").to_owned();
-    let bytes = stored.data.as_ref()?.get(&key)?.0.clone();
-    let file = read(&String::from_utf8_lossy(&bytes), push.context.as_deref(), Allow::default()).ok()?;
+    let bytes = stored.data.as_ref()?.get(HOST_KEY)?.0.clone();
+    let file = read(&String::from_utf8_lossy(&bytes), None, Allow::default()).ok()?;
     let client = Client::try_from(config(file).await.ok()?).ok()?;
     memory.hosts.insert(profile.to_owned(), (version, client.clone()));
     Some(client)
@@ -231,10 +246,11 @@ async fn tenant_entry(
     let class = value["status"]["class"]["name"].as_str().unwrap_or_default();
     let policy = memory.around.policies.get(class).cloned().unwrap_or_default();
     let host = value["status"]["hosts"][0]["name"].as_str().unwrap_or_default();
-    let (front_door, port) = memory.around.front_doors.get(host).cloned().unwrap_or_default();
+    let door = memory.around.front_doors.get(host).cloned().unwrap_or_default();
     let network = Network {
-        front_door,
-        port: if port == 0 { 443 } else { port },
+        front_door: door.addresses,
+        port: if door.port == 0 { 443 } else { door.port },
+        endpoints: door.endpoints,
         ca_bundle: directory.ca_bundle.clone(),
         dns: DnsMode::Host,
         ..Network::default()

@@ -12,7 +12,7 @@ use super::{
     ledger,
     model::{Entry, Gone, Key},
     observe::{mirror, slim},
-    pods,
+    pods, policies,
     refused::{collision, denied, not_first, refuse, taken},
     state::{Cost, Tenant},
     upward,
@@ -22,7 +22,7 @@ use crate::{
     kind::Kind,
     kinds::{Change, Translator, translator},
     mapping::{Claim, HostRef, NamespaceOrigin},
-    object::{Fields, HostObj, TenantObj},
+    object::{Fields, HostObj, TenantObj, selects},
     refusal::{Reason, Refusal},
     settings::Scope,
     wire::{Wire, WireError},
@@ -145,6 +145,7 @@ impl Pass {
             self.tenant.model.lock().host_seen(key, &object);
             mirror(&self.tenant, key, Some(&object));
             self.engine.cache.lock().put(&self.tenant.id, key, Side::Host, object.version(), &object.0);
+            self.tenant.relabel();
         }
         object
     }
@@ -171,6 +172,7 @@ impl Pass {
         let seen = (tenant.map_or(0, Fields::version), host.map_or(0, Fields::version), self.facts.epoch);
         if let Some(entry) = self.tenant.model.lock().entries.get_mut(key) {
             entry.settled = Some(seen);
+            entry.under = self.under(key);
         }
     }
 
@@ -180,7 +182,13 @@ impl Pass {
         model.entries.get(key).is_some_and(|entry| {
             let version = |seen: &Option<super::model::Seen>| seen.as_ref().map_or(0, |s| s.version);
             entry.settled == Some((version(&entry.tenant), version(&entry.host), self.facts.epoch))
+                && entry.under == self.under(key)
         })
+    }
+
+    /// Generation of the policies that a pod is labelled by.
+    fn under(&self, key: &Key) -> u64 {
+        if key.kind == Kind::Pod { self.facts.policies.generation(&key.namespace) } else { 0 }
     }
 
     /// Deletes the host object of a key, with its UID.
@@ -272,6 +280,11 @@ async fn generic(pass: &Pass, key: &Key, kind: &dyn Translator) -> Next {
             if key.kind == Kind::PersistentVolumeClaim {
                 upward::forget_volume(pass, key).await?;
             }
+            if key.kind == Kind::NetworkPolicy
+                && let Some(wait) = policies::release(pass, key)
+            {
+                return Ok(Some(wait));
+            }
             pass.delete_host(key, None).await?;
             let again = host.is_some() && tenant_side == TenantSide::Present;
             Ok(again.then(|| Duration::from_millis(500)))
@@ -315,19 +328,21 @@ pub(super) fn wanted(pass: &Pass, key: &Key, tenant: &TenantObj) -> bool {
         Kind::Pod => to_host.pods.enabled,
         Kind::Service => to_host.services.enabled,
         Kind::EndpointSlice => to_host.endpoint_slices.enabled && data::selectorless(pass, key, tenant),
+        Kind::NetworkPolicy => to_host.network_policies.enabled,
         Kind::PersistentVolumeClaim => to_host.persistent_volume_claims.enabled,
         Kind::ConfigMap | Kind::Secret => {
             let rules = if key.kind == Kind::ConfigMap { &to_host.config_maps } else { &to_host.secrets };
             rules.enabled
                 && (pass.tenant.model.lock().referenced(key)
                     || tenant.annotation("skerry.dev/sync") == Some("true")
-                    || (rules.scope == Scope::All && super::data::selected(&rules.selector, tenant)))
+                    || (rules.scope == Scope::All && selects(&rules.selector, |label| tenant.label(label))))
         }
         _ => false,
     }
 }
 
 async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantObj) -> Next {
+    known(pass, key).await?;
     let facts = pass.facts_for(key);
     let desired = match kind.down(tenant, &facts) {
         Ok(desired) => desired,
@@ -365,6 +380,7 @@ async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantOb
     ledger::add(&mut pass.tenant.model.lock().used, &figures, -1);
     match outcome {
         Ok(Some(host)) => {
+            pass.notes(key.kind, tenant, kind.notes(tenant, &facts)).await;
             upward::kind_up(pass, key, kind, tenant, &host).await?;
             pass.settle(key, Some(tenant), Some(&host));
             Ok(None)
@@ -387,6 +403,7 @@ async fn tell_mirrored(pass: &Pass, tenant: &TenantObj, host: &HostObj) {
 }
 
 async fn compare(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantObj, host: &HostObj) -> Next {
+    known(pass, key).await?;
     let facts = pass.facts_for(key);
     let desired = match kind.down(tenant, &facts) {
         Ok(desired) => desired,
@@ -412,6 +429,7 @@ async fn compare(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantO
             match answer {
                 Ok(value) => {
                     host = pass.took(key, value);
+                    pass.notes(key.kind, tenant, kind.notes(tenant, &facts)).await;
                     if kind.change(&desired, &host).is_some() {
                         pass.overridden(key, tenant, &desired, &host).await;
                     }
@@ -427,15 +445,29 @@ async fn compare(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantO
             }
         }
     }
+    if key.kind == Kind::NetworkPolicy {
+        policies::hold(pass, key, &host);
+    }
     pass.carried(key);
     upward::kind_up(pass, key, kind, tenant, &host).await?;
     pass.settle(key, Some(tenant), Some(&host));
     Ok(None)
 }
 
+/// A policy names the tenant's DNS, which is known once its namespace is made.
+async fn known(pass: &Pass, key: &Key) -> Result<(), StepError> {
+    if key.kind == Kind::NetworkPolicy {
+        super::namespaces::ensure(pass, &key.namespace).await?;
+    }
+    Ok(())
+}
+
 impl Pass {
-    /// Facts with addresses, for the kind that is judged by them.
+    /// Facts with addresses, for the kind that is judged by them; those of this moment for policies.
     fn facts_for(&self, key: &Key) -> Facts {
+        if key.kind == Kind::NetworkPolicy {
+            return self.tenant.facts();
+        }
         let mut facts = self.facts.clone();
         if key.kind == Kind::EndpointSlice {
             let (own, foreign) = self.engine.addresses(&self.tenant);

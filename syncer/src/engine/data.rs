@@ -8,7 +8,7 @@ use super::{Engine, carry::Pass, model::Key, state::Tenant};
 use crate::{
     kind::Kind,
     kinds::slice::SERVICE_NAME,
-    object::{Fields, TenantObj, items, text},
+    object::{Fields, TenantObj},
 };
 
 /// Whether a slice belongs to a Service of the tenant without selector.
@@ -20,23 +20,6 @@ pub(super) fn selectorless(pass: &Pass, key: &Key, slice: &TenantObj) -> bool {
         pass.engine.cache.lock().get(&pass.tenant.id, &service, super::cache::Side::Tenant, seen.version);
     let Some(service) = body.and_then(|b| serde_json::from_slice::<Value>(&b).ok()) else { return false };
     service.pointer("/spec/selector").and_then(Value::as_object).is_none_or(serde_json::Map::is_empty)
-}
-
-/// Whether a label selector matches an object; an empty one matches all.
-pub(super) fn selected(selector: &Value, object: &TenantObj) -> bool {
-    let labels = selector.get("matchLabels").and_then(Value::as_object);
-    let fits = labels.into_iter().flatten().all(|(k, v)| object.label(k) == v.as_str());
-    fits && items(selector, "/matchExpressions").iter().all(|term| {
-        let have = object.label(text(term, "key"));
-        let listed = have.is_some_and(|h| items(term, "/values").iter().any(|v| v.as_str() == Some(h)));
-        match text(term, "operator") {
-            "In" => listed,
-            "NotIn" => !listed,
-            "Exists" => have.is_some(),
-            "DoesNotExist" => have.is_none(),
-            _ => false,
-        }
-    })
 }
 
 impl Engine {

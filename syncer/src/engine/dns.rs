@@ -52,7 +52,8 @@ pub(super) async fn ensure(pass: &Pass) -> Result<(), StepError> {
     ensure_object(pass, &slice).await.map_err(StepError::Host)?;
     let ips = items(&service.0, "/spec/clusterIPs").iter().filter_map(Value::as_str).map(str::to_owned);
     let addresses: Vec<String> = ips.filter(|ip| ip.parse::<IpAddr>().is_ok()).collect();
-    *pass.tenant.dns.write() = (!addresses.is_empty()).then_some(TenantDns { addresses, port });
+    let endpoint = (servers.advertise.to_string(), port);
+    *pass.tenant.dns.write() = (!addresses.is_empty()).then_some(TenantDns { addresses, endpoint });
     Ok(())
 }
 

@@ -26,8 +26,9 @@ pub(super) struct Swept {
 }
 
 /// Kinds that are looked for in a host namespace, in the order of their removal.
-const ORDER: [Kind; 6] = [
+const ORDER: [Kind; 7] = [
     Kind::Pod,
+    Kind::NetworkPolicy,
     Kind::Service,
     Kind::EndpointSlice,
     Kind::PersistentVolumeClaim,
@@ -58,6 +59,10 @@ pub(super) async fn sweep(
                 }
                 Claim::Foreign => None,
             };
+            if kind == Kind::NetworkPolicy && ours.is_some() && is_own(&object) {
+                // What bounds the namespace goes with it.
+                continue;
+            }
             let Some(example) = ours else {
                 if !furniture(kind, &object) {
                     out.foreign += 1;

@@ -56,6 +56,7 @@ pub(super) async fn run(engine: Arc<Engine>, host: Arc<Host>) {
         (Kind::PersistentVolumeClaim, ours.clone(), false),
         (Kind::Service, ours.clone(), false),
         (Kind::EndpointSlice, ours.clone(), false),
+        (Kind::NetworkPolicy, ours.clone(), false),
         (Kind::Pod, ours, false),
         (Kind::Event, String::new(), true),
     ];
@@ -99,7 +100,7 @@ async fn serves(wire: &Wire, group: &str, plural: &str) -> Result<bool, WireErro
 async fn guard(wire: &Wire) -> Result<Option<String>, WireError> {
     let probe = |name: &str| {
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name,
-            "resourceVersion": crate::wire::NEVER, "labels": {"skerry.dev/probe": "true"}}})
+            "resourceVersion": crate::wire::NEVER, "labels": {labels::TENANT: "probe", "skerry.dev/probe": "true"}}})
     };
     let path = |name: &str| {
         format!("/api/v1/namespaces/{name}?dryRun=All&force=true&fieldManager={}", crate::wire::FIELD_MANAGER)
@@ -113,7 +114,8 @@ async fn guard(wire: &Wire) -> Result<Option<String>, WireError> {
     match wire.apply_raw(&path("default"), &probe("default")).await {
         Ok(_) => Ok(Some("the host merges a guarded create into an existing object".to_owned())),
         Err(error) if error.unreachable() || error.pushback() => Err(error),
-        Err(_) => Ok(None),
+        Err(error) if error.conflict() => Ok(None),
+        Err(error) => Ok(Some(format!("the host does not compare versions before it refuses: {error}"))),
     }
 }
 

@@ -18,6 +18,7 @@ mod namespaces;
 mod observe;
 mod patrol;
 mod pods;
+mod policies;
 pub mod queue;
 mod refused;
 mod report;

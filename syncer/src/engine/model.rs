@@ -12,7 +12,12 @@ use skerry_api::labels;
 use crate::{
     facts::NamespaceFact,
     kind::Kind,
-    kinds::{Ref, claim::IMPORTED, translator},
+    kinds::{
+        Ref,
+        claim::IMPORTED,
+        policy::{Direction, Policies, PolicyFact},
+        translator,
+    },
     object::{Fields, HostObj, TenantObj},
     refusal::Refusal,
 };
@@ -85,6 +90,10 @@ pub struct Entry {
     pub volume: Option<Arc<str>>,
     /// Address of a pod or Service on the host.
     pub address: Option<Arc<str>>,
+    /// The host pod carries a label of KI6.
+    pub labelled: bool,
+    /// Generation of the policies that a pod was last labelled by.
+    pub under: u64,
 }
 
 /// Repairs of one object: overrides that are left, and a rival.
@@ -127,6 +136,12 @@ pub struct Model {
     pub held: BTreeMap<Kind, usize>,
     /// Since when the host says that a Service's address is taken.
     pub taken: HashMap<Key, Instant>,
+    /// Policies that lie on the host (KI6).
+    pub policies: Arc<Policies>,
+    /// Policies that go from the host, since when.
+    pub leaving: HashMap<Key, Instant>,
+    /// Namespaces whose pods may need other labels.
+    pub relabel: BTreeSet<Arc<str>>,
     /// UID of the tenant's `kube-system`.
     pub identity: Option<Arc<str>>,
     /// Figures in use, by resource.
@@ -361,6 +376,7 @@ impl Model {
                 Arc::make_mut(&mut self.namespaces).remove(&key.name);
                 self.prepared.remove(&key.name);
                 self.env.remove(&key.name);
+                Arc::make_mut(&mut self.policies).0.remove(&key.name);
                 self.stale = true;
                 touched.namespaces.push(key.name.clone());
             }
@@ -406,10 +422,15 @@ impl Model {
             _ => "",
         };
         entry.address = (!address.is_empty()).then(|| address.into());
+        entry.labelled =
+            key.kind == Kind::Pod && Direction::ALL.iter().any(|d| object.label(d.label()).is_some());
         let figures = super::ledger::figures(key.kind, object);
         let old = std::mem::replace(&mut entry.figures, figures.clone());
         super::ledger::add(&mut self.used, &figures, 1);
         super::ledger::add(&mut self.used, &old, -1);
+        if key.kind == Kind::NetworkPolicy && !self.leaving.contains_key(key) {
+            self.policy_lies(key, PolicyFact::of(object));
+        }
         true
     }
 
@@ -428,6 +449,13 @@ impl Model {
         entry.pending = None;
         let figures = std::mem::take(&mut entry.figures);
         super::ledger::add(&mut self.used, &figures, -1);
+        let wanted = entry.tenant.is_some();
+        if key.kind == Kind::NetworkPolicy {
+            self.leaving.remove(key);
+            if !wanted {
+                self.policy_goes(key);
+            }
+        }
         self.prune(key);
         true
     }

@@ -76,13 +76,6 @@ pub(super) async fn ensure(pass: &Pass, name: &Arc<str>) -> Result<(), StepError
 pub(super) fn set_facts(pass: &Pass) -> IsolationFacts {
     let entry = pass.tenant.entry();
     let effective = &entry.effective;
-    let network = effective.isolation.clone().map(|mut network| {
-        network.front_door = entry.network.front_door.clone();
-        network.front_door_port = entry.network.port;
-        let port = pass.tenant.dns.read().as_ref().map(|dns| dns.port);
-        network.dns = pass.engine.dns.as_ref().map(|servers| servers.advertise.to_string()).zip(port);
-        network
-    });
     IsolationFacts {
         tenant: entry.id.to_string(),
         uid: entry.owner.uid.clone(),
@@ -91,7 +84,7 @@ pub(super) fn set_facts(pass: &Pass) -> IsolationFacts {
         quota: effective.quota.clone(),
         limit_range: effective.limit_range.clone(),
         pod_security: effective.pod_security.clone(),
-        network,
+        network: pass.tenant.bounds(&entry),
         syncer: pass.tenant.host.entry.subject.clone(),
         served: *pass.tenant.host.served.read(),
     }

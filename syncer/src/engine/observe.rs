@@ -170,6 +170,7 @@ impl Engine {
         if new {
             mirror(tenant, &key, Some(&object));
             self.cache.lock().put(&tenant.id, &key, Side::Host, object.version(), &object.0);
+            tenant.relabel();
         }
         new.then_some(key)
     }
@@ -180,6 +181,7 @@ impl Engine {
         if gone {
             mirror(tenant, key, None);
             self.cache.lock().remove(&tenant.id, key, Side::Host);
+            tenant.relabel();
         }
         gone
     }

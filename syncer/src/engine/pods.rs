@@ -9,7 +9,7 @@ use super::{
     decide::HostSide,
     ledger,
     model::Key,
-    namespaces,
+    namespaces, policies,
     refused::{denied, not_first, refuse, taken},
     tell, tokens, upward,
 };
@@ -188,6 +188,13 @@ async fn create(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {
                 tracing::debug!(tenant = &*pass.tenant.id, error = %error, "reference not carried yet");
                 pass.tenant.queue_key(r, super::queue::Lane::Change);
             }
+        }
+    }
+    for policy in policies::ahead(pass, &key.namespace) {
+        // One that fails does not hold the pod back; its own turn comes again.
+        if let Err(error) = Box::pin(carry::object(pass, &policy)).await {
+            tracing::debug!(tenant = &*pass.tenant.id, error = %error, "policy not carried yet");
+            pass.tenant.queue_key(policy, super::queue::Lane::Change);
         }
     }
     // The namespace is there now: its UID owns the pod.

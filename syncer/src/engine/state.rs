@@ -11,7 +11,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
-use skerry_kit::isolation::Served;
+use skerry_kit::isolation::{NetworkIsolation, Served};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -103,8 +103,8 @@ impl Host {
 pub struct TenantDns {
     /// Addresses of its Service on the host.
     pub addresses: Vec<String>,
-    /// Port behind it.
-    pub port: u16,
+    /// Address and port behind it.
+    pub endpoint: (String, u16),
 }
 
 /// A tenant at work.
@@ -272,6 +272,9 @@ impl Tenant {
             cordoned: Arc::new(cordoned),
             services_agreed: entry.services_agreed,
             isolation: Arc::new(entry.effective.addresses()),
+            bounds: self.bounds(&entry).map(Arc::new),
+            dns_endpoint: self.dns.read().as_ref().map(|dns| dns.endpoint.clone()),
+            policies: model.policies.clone(),
             own_addresses: Arc::default(),
             foreign_addresses: Arc::default(),
         }
@@ -279,6 +282,16 @@ impl Tenant {
 }
 
 impl Tenant {
+    /// What bounds its network, with the addresses that are known now.
+    pub(super) fn bounds(&self, entry: &TenantEntry) -> Option<NetworkIsolation> {
+        let mut network = entry.effective.isolation.clone()?;
+        network.front_door.clone_from(&entry.network.front_door);
+        network.front_door_port = entry.network.port;
+        network.front_door_endpoints.clone_from(&entry.network.endpoints);
+        network.dns = self.dns.read().as_ref().map(|dns| dns.endpoint.clone());
+        Some(network)
+    }
+
     /// Addresses and names as they are now: with the tenant's DNS, once the host has it.
     fn network(&self, entry: &TenantEntry) -> Network {
         let mut network = entry.network.clone();

@@ -20,7 +20,7 @@ use crate::{
         claim::{self, IMPORTED},
         contained, event, node as nodes, status_differs,
     },
-    object::{Fields, HostObj, TenantObj, text},
+    object::{Fields, HostObj, TenantObj, selects, text},
 };
 
 /// Status of a carried object, and for claims the volume behind it.
@@ -156,7 +156,10 @@ pub(super) async fn class(pass: &Pass, name: &Arc<str>) -> Next {
     let shared = &pass.facts.settings.from_host.storage_classes;
     let host = pass.tenant.host.classes.read().get(name).cloned();
     let shown = host.filter(|class| {
-        shared.enabled && super::data::selected(&shared.selector, &TenantObj((**class).clone()))
+        shared.enabled && {
+            let class = TenantObj((**class).clone());
+            selects(&shared.selector, |label| class.label(label))
+        }
     });
     match shown {
         Some(class) => {

@@ -7,6 +7,7 @@ pub mod data;
 pub mod event;
 pub mod node;
 pub mod pod;
+pub mod policy;
 pub mod service;
 pub mod slice;
 #[cfg(test)]
@@ -92,6 +93,7 @@ pub fn translator(kind: Kind) -> Option<&'static dyn Translator> {
         Kind::Secret => &data::SECRETS,
         Kind::PersistentVolumeClaim => &claim::ClaimTranslator,
         Kind::EndpointSlice => &slice::SliceTranslator,
+        Kind::NetworkPolicy => &policy::PolicyTranslator,
         _ => return None,
     })
 }

@@ -48,7 +48,8 @@ impl Translator for SliceTranslator {
         }
         let mut endpoints = Vec::new();
         for (n, endpoint) in items(&tenant.0, "/endpoints").iter().enumerate() {
-            for address in items(endpoint, "/addresses").iter().filter_map(Value::as_str) {
+            let names = tenant.text("/addressType") == "FQDN";
+            for address in items(endpoint, "/addresses").iter().filter_map(Value::as_str).filter(|_| !names) {
                 judge(n, address, facts)?;
             }
             let mut endpoint = endpoint.clone();
@@ -70,7 +71,8 @@ impl Translator for SliceTranslator {
 
 fn judge(n: usize, address: &str, facts: &Facts) -> Result<(), Refusal> {
     let isolation = &facts.isolation;
-    let denied = crate::net::local(address)
+    let denied = !crate::net::is_plain(address)
+        || crate::net::local(address)
         || facts.host.node_addresses.contains(address)
         || facts.foreign_addresses.contains(address)
         || (isolation.isolated
@@ -107,6 +109,8 @@ mod tests {
             ("10.2.0.8", false),
             ("169.254.169.254", false),
             ("127.0.0.1", false),
+            ("::ffff:169.254.169.254", false),
+            ("010.2.0.8", false),
             ("192.0.2.10", false),
         ] {
             assert_eq!(SliceTranslator.down(&slice(address), &facts).is_ok(), fine, "{address}");

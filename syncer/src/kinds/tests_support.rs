@@ -55,6 +55,9 @@ pub(crate) fn facts() -> Facts {
             denied: vec!["10.0.0.0/8".to_owned(), "169.254.0.0/16".to_owned()],
             allowed: Vec::new(),
         }),
+        bounds: None,
+        dns_endpoint: None,
+        policies: Arc::default(),
         own_addresses: Arc::default(),
         foreign_addresses: Arc::default(),
     }
@@ -65,16 +68,22 @@ pub(crate) fn schema_fields(definition: &str) -> Vec<String> {
     let pod = schemars::schema_for!(k8s_openapi::api::core::v1::Pod).to_value();
     let service = schemars::schema_for!(k8s_openapi::api::core::v1::Service).to_value();
     let claim = schemars::schema_for!(k8s_openapi::api::core::v1::PersistentVolumeClaim).to_value();
-    let key = format!("io.k8s.api.core.v1.{definition}");
-    let found = [pod, service, claim].into_iter().find_map(|schema| {
+    let policy = schemars::schema_for!(k8s_openapi::api::networking::v1::NetworkPolicy).to_value();
+    let ending = format!(".v1.{definition}");
+    let found = [pod, service, claim, policy].into_iter().find_map(|schema| {
         let defs = schema.get("$defs").or_else(|| schema.get("definitions"))?.as_object()?.clone();
-        defs.get(&key)?.get("properties")?.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>())
+        defs.iter()
+            .find(|(name, _)| name.ends_with(&ending))?
+            .1
+            .get("properties")?
+            .as_object()
+            .map(|map| map.keys().cloned().collect::<Vec<_>>())
     });
     found.unwrap_or_default()
 }
 
 /// Fails on a field of the API without a row, in this minor or in an older one that a tenant's server may be of (PO10).
-/// Those of the older ones are as `core/v1` of `k8s.io/api` 0.32.13, 0.33.13, 0.34.13 and 0.35.10 has them.
+/// Those of the older ones are as `core/v1` and `networking/v1` of `k8s.io/api` 0.32.13, 0.33.13, 0.34.13 and 0.35.10 has them.
 pub(crate) fn check_fields(definition: &str, known: &[&str]) {
     let older: BTreeMap<String, BTreeMap<String, Vec<String>>> =
         serde_json::from_str(include_str!("../../golden/fields.json")).expect("fields by minor");

@@ -53,6 +53,7 @@ fn metadata(tenant: &TenantObj, facts: &Facts, namespace: &HostName) -> Map<Stri
     meta.insert("labels".to_owned(), Value::Object(translated.labels));
     meta.insert("annotations".to_owned(), Value::Object(translated.annotations));
     facts.mapping.stamp(&mut meta, Kind::Pod, tenant);
+    facts.policies.mark(tenant.namespace(), entry(&mut meta, "labels"));
     let host_uid = facts.namespaces.get(tenant.namespace()).and_then(|fact| fact.host_uid.as_ref());
     if let Some(uid) = host_uid {
         // Drain and autoscalers see a managed pod, and no shared owner's loss can wipe the tenant.
