@@ -1,12 +1,13 @@
 //! `skerry syncer`: the syncer alone, against a hub and an API server elsewhere.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use kube::Client;
-use skerry_syncer::{EmbeddedSource, Syncer, SyncerConfig};
+use skerry_syncer::{DnsServers, EmbeddedSource, Syncer, SyncerConfig};
 use skerry_telemetry::Shutdown;
 use skerry_telemetry::logs::{self, Format};
 use tokio::sync::watch;
@@ -24,6 +25,10 @@ pub struct SyncerArgs {
     /// Kubeconfig with a system identity of the shared API server.
     #[arg(long, value_name = "FILE")]
     apiserver_kubeconfig: Option<PathBuf>,
+    /// Address at which this process answers DNS for tenants' pods; they must reach it. Without one they keep their
+    /// host's DNS.
+    #[arg(long, value_name = "IP", env = "SKERRY_DNS_ADDRESS")]
+    dns_address: Option<IpAddr>,
     /// Log lines: text or json.
     #[arg(long, default_value = "text", value_name = "FORM")]
     log_format: Format,
@@ -42,6 +47,7 @@ pub async fn run(args_hub: &HubArgs, args: SyncerArgs) -> Result<(), Failure> {
     let (hosts, host_list) = watch::channel(Arc::default());
     let mut syncer = SyncerConfig::new(tenant_list, host_list);
     syncer.hub = Some(hub.clone());
+    syncer.dns = args.dns_address.map(|ip| Arc::new(DnsServers::new(ip, ip)));
     let mut clients: Option<Arc<dyn SystemClients>> = None;
     let mut bundle = String::new();
     if let Some(path) = &args.apiserver_kubeconfig {
