@@ -6,6 +6,7 @@ pub mod csr;
 pub mod defaults;
 mod effects;
 pub mod event;
+pub mod job;
 pub mod namespace;
 pub mod node;
 pub mod pod;
@@ -77,10 +78,11 @@ fn hooks(resource: &Resource) -> &'static Hooks {
         "certificates.k8s.io/certificatesigningrequests" => &csr::HOOKS,
         "/nodes" => &node::HOOKS,
         "/serviceaccounts" | "/persistentvolumeclaims" => &RETURNS_DELETED,
-        "apps/deployments" | "apps/replicasets" | "apps/statefulsets" => &workload::HOOKS,
+        "apps/deployments" | "apps/replicasets" => &workload::HOOKS,
+        "apps/statefulsets" => &workload::STATEFUL,
         "apps/daemonsets" => &workload::DAEMON,
         "discovery.k8s.io/endpointslices" => &SLICE,
-        "batch/jobs" => &workload::JOB,
+        "batch/jobs" => &job::HOOKS,
         "apiextensions.k8s.io/customresourcedefinitions" => &crate::kinds::crd::HOOKS,
         id if id.starts_with("rbac.authorization.k8s.io/") => &rbac::HOOKS,
         _ => &NONE,

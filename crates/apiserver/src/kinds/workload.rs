@@ -1,4 +1,4 @@
-//! Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs: selectors fit their templates and do not change.
+//! Deployments, ReplicaSets, StatefulSets, DaemonSets: selectors fit their templates and do not change.
 
 use serde_json::{Value, json};
 
@@ -9,8 +9,8 @@ use crate::model::status::Cause;
 /// Hooks of the apps kinds.
 pub const HOOKS: Hooks = Hooks { validate, ..NONE };
 
-/// Hooks of Jobs: the selector is made from the Job's own UID.
-pub const JOB: Hooks = Hooks { prepare_create: label_job, validate: validate_template, ..NONE };
+/// Hooks of StatefulSets.
+pub const STATEFUL: Hooks = Hooks { validate: validate_stateful, ..NONE };
 
 /// Hooks of DaemonSets: an annotation counts the changes of the template.
 pub const DAEMON: Hooks = Hooks {
@@ -57,7 +57,7 @@ pub fn selector_matches(selector: &Value, labels: &Value) -> bool {
 }
 
 /// Objections to the template. What was accepted once is not judged again while it stays.
-fn validate_template(new: &Value, old: Option<&Value>) -> Vec<Cause> {
+pub(super) fn validate_template(new: &Value, old: Option<&Value>) -> Vec<Cause> {
     let template = ["spec", "template", "spec"];
     let changed = old.is_none_or(|old| old.at(&template) != new.at(&template));
     let spec = new.at(&template).filter(|_| changed);
@@ -66,6 +66,11 @@ fn validate_template(new: &Value, old: Option<&Value>) -> Vec<Cause> {
 
 fn validate(new: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut causes = validate_template(new, old);
+    let policy = ["spec", "template", "spec", "restartPolicy"];
+    let restarts = new.at(&policy).cloned().unwrap_or_default();
+    if restarts != "Always" && old.is_none_or(|old| old.at(&policy) != Some(&restarts)) {
+        causes.push(Cause::not_supported(policy.join("."), &restarts, &["Always"]));
+    }
     let empty = json!({});
     let selector = new.at(&["spec", "selector"]).unwrap_or(&empty);
     let is_empty =
@@ -93,31 +98,36 @@ fn validate(new: &Value, old: Option<&Value>) -> Vec<Cause> {
     causes
 }
 
-/// A Job without a manual selector selects its pods by its own UID.
-fn label_job(job: &mut Value) {
-    let uid = job.meta("uid").to_owned();
-    if uid.is_empty() || job.at(&["spec", "manualSelector"]) == Some(&Value::Bool(true)) {
-        return;
-    }
-    let name = job.meta("name").to_owned();
-    let template = ["spec", "template", "metadata", "labels"];
-    // Labels taken from the template are the template's: what it gets, they get.
-    let shared = job.at(&template).is_some_and(|labels| job.at(&["metadata", "labels"]) == Some(labels));
-    if job.at(&["spec", "selector"]).is_none() {
-        job.put(&["spec", "selector", "matchLabels", "batch.kubernetes.io/controller-uid"], uid.as_str());
-    }
-    for (key, value) in [
-        ("batch.kubernetes.io/controller-uid", &uid),
-        ("controller-uid", &uid),
-        ("batch.kubernetes.io/job-name", &name),
-        ("job-name", &name),
-    ] {
-        if value.is_empty() {
-            continue;
+/// Members of a StatefulSet's spec that may change.
+const CHANGEABLE: [&str; 7] = [
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+];
+
+fn validate_stateful(new: &Value, old: Option<&Value>) -> Vec<Cause> {
+    // That the selector stays is said with the rest of the spec.
+    let mut causes = validate(new, None);
+    let judged = old.map(|old| validate(old, None)).unwrap_or_default();
+    causes.retain(|cause| !judged.contains(cause));
+    let kept = |set: &Value| {
+        let mut spec = set.get("spec").cloned().unwrap_or_default();
+        for field in CHANGEABLE {
+            spec.remove_at(&[field]);
         }
-        job.object_mut(&template).insert(key.to_owned(), value.as_str().into());
-        if shared {
-            job.put(&["metadata", "labels", key], value.as_str());
-        }
+        spec
+    };
+    if old.is_some_and(|old| kept(old) != kept(new)) {
+        let names = CHANGEABLE.map(|field| format!("'{field}'"));
+        let (last, most) =
+            names.split_last().map_or((String::new(), String::new()), |(l, m)| (l.clone(), m.join(", ")));
+        let detail =
+            format!("updates to statefulset spec for fields other than {most} and {last} are forbidden");
+        causes.push(Cause::forbidden("spec", &detail));
     }
+    causes
 }

@@ -17,6 +17,7 @@ mod reserved;
 mod selectors;
 mod service_families;
 mod services;
+mod sets_validation;
 mod stateful;
 mod support;
 mod tunnels;
