@@ -225,7 +225,7 @@ async fn refuse_duplicates(
     }
     let reports: Api<ClusterReport> = Api::namespaced(hub.clone(), &settings.namespace);
     let report = error::optional(reports.get(profile).await)?;
-    if report.and_then(|r| r.status).is_some_and(|s| s.leave.is_some()) {
+    if report.is_some_and(|r| r.leave().is_some()) {
         return Err(JoinError::Draining(profile.to_owned()));
     }
     let same = ListParams::default().labels(&format!("{}={id}", labels::INVENTORY_MEMBER_ID));

@@ -134,7 +134,7 @@ async fn one(
         },
         Err(message) => Evidence::Denied(message.clone()).into(),
     };
-    let is_leaving = report.status.as_ref().is_some_and(|s| s.leave.is_some());
+    let is_leaving = report.leave().is_some();
     if let (Evidence::Good, Ok(client), false) = (&seen.evidence, &client, is_leaving)
         && let Err(failed) = renew::if_due(context, &report, client).await
     {
@@ -197,7 +197,7 @@ async fn show_profile(
     if stored.spec.cluster_manager.name != context.settings.inventory.manager {
         return Ok(());
     }
-    let is_leaving = report.status.as_ref().is_some_and(|s| s.leave.is_some());
+    let is_leaving = report.leave().is_some();
     let joined = match &seen.evidence {
         _ if is_leaving => Statement::no(JOINED, joined::DRAINING, "leaving the inventory"),
         Evidence::Denied(message) => Statement::no(JOINED, joined::CREDENTIAL_INVALID, message.clone()),

@@ -7,7 +7,7 @@ use skerry_api::labels;
 use skerry_kit::isolation::{NetworkIsolation, PodSecurity};
 
 use crate::{
-    engine::dns::DnsSpec,
+    dns::DnsSpec,
     facts::{DnsMode, IsolationFacts, Network},
     kinds::pod::Level,
     mapping::Mapping,

@@ -117,6 +117,13 @@ pub struct ClusterReportSpec {
     pub evict_after_seconds: Option<i32>,
 }
 
+impl ClusterReport {
+    /// The leave that is asked for; none: the member stays.
+    pub fn leave(&self) -> Option<&Leave> {
+        self.status.as_ref()?.leave.as_ref()
+    }
+}
+
 /// Credential of a Push member.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use kube::api::{Api, DynamicObject, ListParams};
 use serde_json::{Value, json};
 use skerry_api::VirtualCluster;
-use skerry_api::cluster_report::{ClusterReport, Leave, LeaveStep, MemberMode};
+use skerry_api::cluster_report::{ClusterReport, LeaveStep, MemberMode};
 use skerry_kit::error;
 
 use super::{LeaveArgs, apis, profile_name};
@@ -34,7 +34,7 @@ pub(super) async fn run(args_hub: &HubArgs, args: LeaveArgs) -> Result<(), Failu
         )));
     }
     refuse_used_host(&hub, &name).await?;
-    let mut asked = match leave_of(&report) {
+    let mut asked = match report.leave() {
         // It goes on where it is.
         Some(_) => json!({}),
         None => json!({"step": LeaveStep::Cordon, "since": jiff::Timestamp::now()}),
@@ -48,10 +48,6 @@ pub(super) async fn run(args_hub: &HubArgs, args: LeaveArgs) -> Result<(), Failu
     Ok(())
 }
 
-fn leave_of(report: &ClusterReport) -> Option<Leave> {
-    report.status.as_ref().and_then(|s| s.leave.clone())
-}
-
 /// Shows each step as it ends, until the Report is gone.
 async fn follow(
     reports: &Api<ClusterReport>,
@@ -62,7 +58,7 @@ async fn follow(
     let started = Instant::now();
     let (mut at, mut said) = (None, None);
     while let Some(report) = error::optional(reports.get(name).await)? {
-        let leave = leave_of(&report).unwrap_or_default();
+        let leave = report.leave().cloned().unwrap_or_default();
         if let Some(before) = at
             && leave.step.is_some_and(|now| now > before)
         {

@@ -32,7 +32,7 @@ pub async fn evict(context: &Context, subject: &mut Subject) -> Result<Left, kub
     cordon(&context.hub, &namespace, &name).await?;
     let reports: Api<ClusterReport> = Api::namespaced(context.hub.clone(), &namespace);
     if let Some(stored) = error::optional(reports.get(&name).await)?
-        && stored.status.is_none_or(|s| s.leave.is_none())
+        && stored.leave().is_none()
     {
         let leave = json!({"step": LeaveStep::Evict, "since": Timestamp::now()});
         record(&reports, &name, leave).await?;

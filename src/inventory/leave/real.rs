@@ -52,7 +52,7 @@ impl Leaving<'_> {
     /// Goes on from the step on record until one has to wait. Each step may be begun again at any point of it.
     pub async fn pass(&self, report: &ClusterReport) -> Result<Pass, kube::Error> {
         let name = report.name_any();
-        let leave = report.status.clone().unwrap_or_default().leave.unwrap_or_default();
+        let leave = report.leave().cloned().unwrap_or_default();
         let first = leave.step.unwrap_or(LeaveStep::Cordon);
         let mut at = first;
         let reports: Api<ClusterReport> = Api::namespaced(self.hub.clone(), &self.settings.namespace);

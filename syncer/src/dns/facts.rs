@@ -57,6 +57,27 @@ pub struct Endpoint {
     pub ready: bool,
 }
 
+/// A pod that has not ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// Its own addresses.
+    pub own: Vec<IpAddr>,
+    /// Those of its node.
+    pub node: Vec<IpAddr>,
+}
+
+impl Pod {
+    fn of(object: &TenantObj) -> Self {
+        let list = |path| ips(items(&object.0, path), "ip");
+        Self { own: list("/status/podIPs"), node: list("/status/hostIPs") }
+    }
+
+    /// Addresses that its queries may come from.
+    fn sources(&self) -> impl Iterator<Item = &IpAddr> {
+        self.own.iter().chain(&self.node)
+    }
+}
+
 impl Endpoint {
     /// First label of its name below its Service.
     pub fn label(&self) -> String {
@@ -137,16 +158,14 @@ impl Zone {
                 if matches!(object.text("/status/phase"), "Succeeded" | "Failed") {
                     return;
                 }
-                let own = ips(items(&object.0, "/status/podIPs"), "ip");
-                let nodes = ips(items(&object.0, "/status/hostIPs"), "ip");
-                for ip in &own {
+                let pod = Pod::of(object);
+                for ip in &pod.own {
                     *self.of_pods.entry((key.0.clone(), *ip)).or_default() += 1;
                 }
-                for ip in own.iter().chain(&nodes) {
+                for ip in pod.sources() {
                     *self.sources.entry(*ip).or_default() += 1;
                 }
-                self.pods.insert(key.clone(), own);
-                self.nodes.insert(key, nodes);
+                self.pods.insert(key, pod);
             }
             _ => {}
         }
@@ -189,12 +208,11 @@ impl Zone {
                 }
             }
             Kind::Pod => {
-                let own = self.pods.remove(key).unwrap_or_default();
-                let nodes = self.nodes.remove(key).unwrap_or_default();
-                for ip in &own {
+                let pod = self.pods.remove(key).unwrap_or_default();
+                for ip in &pod.own {
                     drop_one(&mut self.of_pods, &(key.0.clone(), *ip));
                 }
-                own.iter().chain(&nodes).for_each(|ip| drop_one(&mut self.sources, ip));
+                pod.sources().for_each(|ip| drop_one(&mut self.sources, ip));
             }
             _ => {}
         }

@@ -6,6 +6,7 @@
 //! ```
 //! | module | does |
 //! |---|---|
+//! | [`spec`] | `spec.network.dns` → settings of a zone |
 //! | [`facts`] | Services, slices, pods → what is kept of them |
 //! | [`zone`] | a name and a kind of record → what is found |
 //! | [`message`] | packets |
@@ -17,10 +18,12 @@ mod forward;
 mod message;
 mod names;
 mod serve;
+mod spec;
 mod zone;
 
 #[cfg(test)]
 mod tests;
 
 pub use serve::Servers;
-pub(crate) use zone::{Data, Settings, Zone};
+pub use spec::DnsSpec;
+pub(crate) use zone::Zone;

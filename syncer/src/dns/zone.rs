@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use super::facts::{Endpoint, Service, Slice};
+use super::facts::{Endpoint, Pod, Service, Slice};
 use super::names;
 use crate::mapping::HostName;
 
@@ -112,12 +112,11 @@ pub struct Zone {
     pub(super) slices: BTreeMap<Key, Slice>,
     /// Slices of a Service.
     pub(super) of_service: BTreeMap<Key, BTreeSet<String>>,
-    pub(super) pods: BTreeMap<Key, Vec<IpAddr>>,
+    pub(super) pods: BTreeMap<Key, Pod>,
     /// How many pods of a namespace have an address.
     pub(super) of_pods: HashMap<(String, IpAddr), usize>,
     /// Addresses that queries of the tenant come from: its pods', and those of their nodes.
     pub(super) sources: HashMap<IpAddr, usize>,
-    pub(super) nodes: BTreeMap<Key, Vec<IpAddr>>,
     /// Services by their cluster address.
     pub(super) of_address: HashMap<IpAddr, Key>,
 }

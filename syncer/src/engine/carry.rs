@@ -11,7 +11,7 @@ use super::{
     decide::{Action, HostSide, TenantSide, decide},
     ledger,
     model::{Entry, Gone, Key},
-    observe::{mirror, slim},
+    observe::slim,
     pods, policies,
     refused::{collision, denied, not_first, refuse, taken},
     state::{Cost, Tenant},
@@ -143,9 +143,7 @@ impl Pass {
         let object = HostObj(value);
         if matches!(self.claim(key, &object), HostSide::Ours { .. } | HostSide::Older { .. }) {
             self.tenant.model.lock().host_seen(key, &object);
-            mirror(&self.tenant, key, Some(&object));
-            self.engine.cache.lock().put(&self.tenant.id, key, Side::Host, object.version(), &object.0);
-            self.tenant.relabel();
+            self.engine.keep_host(&self.tenant, key, &object);
         }
         object
     }

@@ -7,21 +7,18 @@ use skerry_kit::isolation::{HostNamespace, isolation};
 
 use super::{
     carry::{Pass, StepError},
-    namespaces::{ensure_object, set_facts},
+    namespaces::{ensure_object, set_facts, unready},
     state::TenantDns,
 };
 use crate::{
-    dns::{Data, Settings},
+    kinds::data::own_metadata,
     mapping::Mapping,
     object::{Fields, HostObj, items},
-    settings::HostPolicy,
     wire::WireError,
 };
 
 /// Name of the Service and of its slice.
 const NAME: &str = "dns";
-/// Zone of a host that does not tell its own.
-const HOST_DOMAIN: &str = "cluster.local";
 
 /// Makes sure that pods of the tenant find its DNS; without a server here, or another mode, there is nothing to make.
 pub(super) async fn ensure(pass: &Pass) -> Result<(), StepError> {
@@ -30,11 +27,12 @@ pub(super) async fn ensure(pass: &Pass) -> Result<(), StepError> {
         return Ok(());
     }
     let home = pass.facts.mapping.home();
+    let unready = || unready(&format!("the home namespace {home} is not ready"));
     let space = HostNamespace { name: home.to_string(), ..HostNamespace::default() };
     for object in isolation(&set_facts(pass), &space) {
         let (live, _) = ensure_object(pass, &object).await.map_err(StepError::Host)?;
         if object["kind"] == "Namespace" && (!pass.facts.mapping.marked(&live) || live.deleting()) {
-            return Err(StepError::Host(unready(home.as_str())));
+            return Err(unready());
         }
     }
     let path = format!("/apis/discovery.k8s.io/v1/namespaces/{home}/endpointslices/{NAME}");
@@ -44,7 +42,7 @@ pub(super) async fn ensure(pass: &Pass) -> Result<(), StepError> {
     let opened = servers.open(&pass.tenant.id, pass.tenant.zone.clone(), before).await;
     let port = opened.map_err(|error| {
         tracing::error!(tenant = &*pass.tenant.id, %error, "the tenant has no DNS");
-        StepError::Host(unready(home.as_str()))
+        unready()
     })?;
     let (service, _) =
         ensure_object(pass, &service(&pass.facts.mapping, home.as_str())).await.map_err(StepError::Host)?;
@@ -57,31 +55,14 @@ pub(super) async fn ensure(pass: &Pass) -> Result<(), StepError> {
     Ok(())
 }
 
-fn unready(home: &str) -> WireError {
-    WireError::Status {
-        code: 409,
-        reason: "Conflict".to_owned(),
-        message: format!("the home namespace {home} is not ready"),
-        retry_after: Some(2),
-    }
-}
-
-fn own(mapping: &Mapping, home: &str) -> Value {
-    let mut meta = serde_json::Map::new();
-    meta.insert("name".to_owned(), NAME.into());
-    meta.insert("namespace".to_owned(), home.into());
-    mapping.mark(&mut meta);
-    Value::Object(meta)
-}
-
 fn service(mapping: &Mapping, home: &str) -> Value {
     let port = |name: &str, protocol: &str| json!({"name": name, "port": 53, "protocol": protocol});
-    json!({"apiVersion": "v1", "kind": "Service", "metadata": own(mapping, home),
+    json!({"apiVersion": "v1", "kind": "Service", "metadata": own_metadata(mapping, home, NAME),
         "spec": {"ports": [port("dns", "UDP"), port("dns-tcp", "TCP")]}})
 }
 
 fn slice(mapping: &Mapping, home: &str, address: IpAddr, port: u16) -> Value {
-    let mut meta = own(mapping, home);
+    let mut meta = Value::Object(own_metadata(mapping, home, NAME));
     meta["labels"]["kubernetes.io/service-name"] = NAME.into();
     meta["labels"]["endpointslice.kubernetes.io/managed-by"] = "skerry.dev".into();
     let entry = |name: &str, protocol: &str| json!({"name": name, "port": port, "protocol": protocol});
@@ -89,66 +70,6 @@ fn slice(mapping: &Mapping, home: &str, address: IpAddr, port: u16) -> Value {
         "addressType": if address.is_ipv4() { "IPv4" } else { "IPv6" },
         "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
         "ports": [entry("dns", "UDP"), entry("dns-tcp", "TCP")]})
-}
-
-/// `spec.network.dns` as far as it is served here.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct DnsSpec {
-    /// `mode`.
-    pub mode: String,
-    spec: Value,
-    allowed: Vec<String>,
-}
-
-impl DnsSpec {
-    /// Reads `spec.network.dns`; host Services are open as far as the class's `imports` say.
-    pub(crate) fn read(spec: Option<&Value>, policy: &HostPolicy) -> Self {
-        let spec = spec.cloned().unwrap_or_default();
-        let mode = spec.get("mode").and_then(Value::as_str).unwrap_or("Shared").to_owned();
-        let allowed = policy.imports.iter().filter_map(|i| i.strip_prefix("services:")).map(str::to_owned);
-        Self { mode, allowed: allowed.collect(), spec }
-    }
-
-    fn texts(&self, key: &str) -> impl Iterator<Item = &str> {
-        items(&self.spec, &format!("/{key}")).iter().filter_map(Value::as_str)
-    }
-
-    /// What the zone is set to.
-    pub(crate) fn settings(&self, domain: &str) -> Settings {
-        let is_open = |name: &&str| {
-            let Some((service, namespace)) = name.split_once('.') else { return false };
-            self.allowed
-                .iter()
-                .any(|a| *a == format!("{namespace}/{service}") || *a == format!("{namespace}/*"))
-        };
-        let record = |r: &Value| {
-            let name = r.get("name")?.as_str()?.trim_end_matches('.').to_lowercase();
-            let alias =
-                r.get("cname").and_then(Value::as_str).map(|c| c.trim_end_matches('.').to_lowercase());
-            let data = match alias.filter(|a| !a.is_empty()) {
-                Some(alias) => vec![Data::Alias(alias)],
-                None => {
-                    let all = items(r, "/addresses").iter().filter_map(|a| a.as_str()?.parse().ok());
-                    all.map(Data::Address).collect()
-                }
-            };
-            Some((name, data))
-        };
-        Settings {
-            domain: domain.to_lowercase(),
-            host_domain: HOST_DOMAIN.to_owned(),
-            pod_records: self.spec.get("podRecords").and_then(Value::as_str) != Some("Disabled"),
-            ttl: self
-                .spec
-                .get("ttlSeconds")
-                .and_then(Value::as_u64)
-                .and_then(|t| u32::try_from(t).ok())
-                .unwrap_or(5),
-            host_services: self.texts("hostServices").filter(is_open).map(str::to_lowercase).collect(),
-            records: items(&self.spec, "/records").iter().filter_map(record).collect(),
-            upstream: self.texts("upstream").filter_map(|ip| ip.parse().ok()).collect(),
-        }
-    }
 }
 
 /// The home namespace goes when nothing else of the tenant is left; what others put there holds it up and is named.

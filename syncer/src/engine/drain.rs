@@ -25,6 +25,12 @@ pub(super) struct Swept {
     pub(super) left: BTreeMap<&'static str, Remaining>,
 }
 
+impl Swept {
+    fn is_empty(&self) -> bool {
+        self.ours == 0 && self.foreign == 0
+    }
+}
+
 /// Kinds that are looked for in a host namespace, in the order of their removal.
 const ORDER: [Kind; 7] = [
     Kind::Pod,
@@ -118,6 +124,15 @@ fn remain(out: &mut Swept, kind: Kind, example: String, blocked_on: Option<Strin
     entry.blocked_on = entry.blocked_on.take().or(blocked_on);
 }
 
+/// Removes a host namespace that holds nothing more, once.
+async fn remove_space(pass: &Pass, space: &HostObj) -> Result<(), WireError> {
+    if space.deleting() {
+        return Ok(());
+    }
+    pass.wrote("host_writes_total", "delete", Kind::Namespace);
+    pass.host().delete(&Kind::Namespace.path("", space.name()), space.uid(), None).await.map(drop)
+}
+
 /// One pass of a drain; the result stands in the tenant's state.
 pub(super) async fn pass(engine: &Arc<Engine>, tenant: &Arc<Tenant>) -> Result<(), WireError> {
     let work = Pass::new(engine.clone(), tenant.clone());
@@ -130,6 +145,8 @@ pub(super) async fn pass(engine: &Arc<Engine>, tenant: &Arc<Tenant>) -> Result<(
         let Some(origin) = work.facts.mapping.prove_namespace(space) else { continue };
         let swept = sweep(&work, space, &origin, retain).await?;
         let volumes = swept.left.get(Kind::PersistentVolumeClaim.name()).map_or(0, |r| r.count);
+        let only_volumes = retain && swept.ours == volumes && swept.foreign == 0;
+        let is_empty = swept.is_empty();
         for (kind, found) in swept.left {
             match left.get_mut(kind) {
                 Some(known) => {
@@ -139,12 +156,8 @@ pub(super) async fn pass(engine: &Arc<Engine>, tenant: &Arc<Tenant>) -> Result<(
                 None => drop(left.insert(kind, found)),
             }
         }
-        let only_volumes = retain && swept.ours == volumes && swept.foreign == 0;
-        if swept.ours == 0 && swept.foreign == 0 {
-            if !space.deleting() {
-                work.wrote("host_writes_total", "delete", Kind::Namespace);
-                work.host().delete(&Kind::Namespace.path("", space.name()), space.uid(), None).await?;
-            }
+        if is_empty {
+            remove_space(&work, space).await?;
         } else if only_volumes {
             // Retained volumes keep their namespace; they are listed and hold nothing up.
             continue;
@@ -161,11 +174,10 @@ pub(super) async fn pass(engine: &Arc<Engine>, tenant: &Arc<Tenant>) -> Result<(
     let home = spaces.iter().find(|s| s.name() == home.as_str() && work.facts.mapping.marked(s));
     if let (true, Some(space)) = (left.is_empty(), home) {
         let swept = super::dns::remove_home(&work, space).await?;
-        left.extend(swept.left);
-        if swept.ours == 0 && swept.foreign == 0 && !space.deleting() {
-            work.wrote("host_writes_total", "delete", Kind::Namespace);
-            work.host().delete(&Kind::Namespace.path("", space.name()), space.uid(), None).await?;
+        if swept.is_empty() {
+            remove_space(&work, space).await?;
         }
+        left.extend(swept.left);
         let (kind, example) = (Kind::Namespace.name(), space.name().to_owned());
         left.entry(kind).or_insert(Remaining { kind: kind.to_owned(), count: 1, example, blocked_on: None });
     }

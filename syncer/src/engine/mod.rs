@@ -8,7 +8,7 @@ mod carry;
 mod data;
 pub mod decide;
 mod dispatch;
-pub(crate) mod dns;
+mod dns;
 mod drain;
 pub(crate) mod gate;
 mod hosts;

@@ -24,6 +24,16 @@ use crate::{
     wire::WireError,
 };
 
+/// What a pass waits for is not there yet; it is tried again in a moment.
+pub(super) fn unready(message: &str) -> StepError {
+    StepError::Host(WireError::Status {
+        code: 409,
+        reason: "Conflict".to_owned(),
+        message: message.to_owned(),
+        retry_after: Some(2),
+    })
+}
+
 /// Makes sure that the host namespace of a tenant namespace holds its isolation set and env maps.
 pub(super) async fn ensure(pass: &Pass, name: &Arc<str>) -> Result<(), StepError> {
     if pass.tenant.model.lock().prepared.contains(name) {
@@ -41,13 +51,7 @@ pub(super) async fn ensure(pass: &Pass, name: &Arc<str>) -> Result<(), StepError
         let (live, existed) = ensure_object(pass, &object).await.map_err(StepError::Host)?;
         if object.get("kind") == Some(&Value::from("Namespace")) {
             if pass.facts.mapping.prove_namespace(&live).is_none() || live.deleting() {
-                let error = WireError::Status {
-                    code: 409,
-                    reason: "Conflict".to_owned(),
-                    message: "the host namespace is not ready".to_owned(),
-                    retry_after: Some(2),
-                };
-                return Err(StepError::Host(error));
+                return Err(unready("the host namespace is not ready"));
             }
             known = existed;
             pass.tenant.zone.write().alias(&host, name);

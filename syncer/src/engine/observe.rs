@@ -168,11 +168,16 @@ impl Engine {
             (key, new)
         };
         if new {
-            mirror(tenant, &key, Some(&object));
-            self.cache.lock().put(&tenant.id, &key, Side::Host, object.version(), &object.0);
-            tenant.relabel();
+            self.keep_host(tenant, &key, &object);
         }
         new.then_some(key)
+    }
+
+    /// What follows from a host object that the model has taken in.
+    pub(super) fn keep_host(&self, tenant: &Tenant, key: &Key, object: &HostObj) {
+        mirror(tenant, key, Some(object));
+        self.cache.lock().put(&tenant.id, key, Side::Host, object.version(), &object.0);
+        tenant.relabel();
     }
 
     /// Takes in that a host object is gone.

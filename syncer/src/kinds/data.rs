@@ -6,6 +6,7 @@ use super::{Change, Translator, apply_change};
 use crate::{
     facts::Facts,
     kind::Kind,
+    mapping::Mapping,
     object::{Fields, HostObj, TenantObj, entry, filled, shell, text},
     refusal::Refusal,
 };
@@ -68,13 +69,18 @@ pub(crate) fn own(
     data: Map<String, Value>,
 ) -> HostObj {
     let mut out = shell(kind);
+    out.insert("metadata".to_owned(), Value::Object(own_metadata(&facts.mapping, namespace, name)));
+    entry(&mut out, "data").extend(data);
+    HostObj(Value::Object(out))
+}
+
+/// Metadata of an object of Skerry's own.
+pub(crate) fn own_metadata(mapping: &Mapping, namespace: &str, name: &str) -> Map<String, Value> {
     let mut meta = Map::new();
     meta.insert("name".to_owned(), Value::from(name));
     meta.insert("namespace".to_owned(), Value::from(namespace));
-    facts.mapping.mark(&mut meta);
-    out.insert("metadata".to_owned(), Value::Object(meta));
-    entry(&mut out, "data").extend(data);
-    HostObj(Value::Object(out))
+    mapping.mark(&mut meta);
+    meta
 }
 
 /// Whether an object of ours is one that Skerry made for itself: it has no origin.

@@ -22,6 +22,11 @@ impl View {
         Self { tenant, snapshot }
     }
 
+    /// The same tenant as it is now, with what was written since this view.
+    pub fn again(&self) -> Self {
+        Self::new(self.tenant.clone())
+    }
+
     /// The tenant.
     pub fn tenant(&self) -> &Arc<Tenant> {
         &self.tenant

@@ -97,7 +97,7 @@ pub async fn delete_all(ctx: &Ctx, row: &Resource, namespace: Option<&str>) -> R
             _ => {}
         }
     }
-    let now = View::new(ctx.view.tenant().clone());
+    let now = ctx.view.again();
     Ok(now.records(&row.id, namespace).len())
 }
 
@@ -122,7 +122,7 @@ async fn empty(ctx: &Ctx, namespace: &str) -> Result<Vec<Left>, Failed> {
         if count == 0 {
             continue;
         }
-        let now = View::new(ctx.view.tenant().clone());
+        let now = ctx.view.again();
         let finalizers = now
             .list(&row.id, namespace)
             .iter()

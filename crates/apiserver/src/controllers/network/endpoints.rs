@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::super::{Controller, Ctx, Failed, Next, View};
+use crate::controllers::workload::pods::is_over;
 use crate::model::gvk::ResourceId;
 use crate::model::object::Object;
 use crate::store::{Change, NsName, Record};
@@ -160,7 +161,7 @@ fn backends(view: &View, service: &Value) -> Vec<Value> {
         .filter(|(_, record)| selector.iter().all(|(k, v)| record.index().label(k) == v.as_str()))
         .map(|(_, record)| record.tree())
         .filter(|pod| !pod.text(&["status", "podIP"]).is_empty())
-        .filter(|pod| !matches!(pod.text(&["status", "phase"]), "Succeeded" | "Failed"))
+        .filter(|pod| !is_over(pod))
         .collect()
 }
 

@@ -318,7 +318,7 @@ impl Pass {
     }
 
     async fn report(&self) -> Result<Next, Failed> {
-        let view = View::new(self.ctx.view.tenant().clone());
+        let view = self.ctx.view.again();
         let (namespace, name) = (self.deployment.meta("namespace"), self.deployment.meta("name"));
         let Some(mut live) = view.get(DEPLOYMENTS, namespace, name) else { return Ok(Next::Done) };
         let mut sets = view.owned_by(SETS, namespace, live.meta("uid"));

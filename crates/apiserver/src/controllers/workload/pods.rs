@@ -5,9 +5,14 @@ use serde_json::Value;
 
 use crate::model::object::Object;
 
+/// Whether a pod has ended, and said how.
+pub fn is_over(pod: &Value) -> bool {
+    matches!(pod.text(&["status", "phase"]), "Succeeded" | "Failed")
+}
+
 /// Neither finished nor on its way out.
 pub fn is_active(pod: &Value) -> bool {
-    !pod.is_deleting() && !matches!(pod.text(&["status", "phase"]), "Succeeded" | "Failed")
+    !pod.is_deleting() && !is_over(pod)
 }
 
 fn ready_since(pod: &Value) -> Option<Timestamp> {

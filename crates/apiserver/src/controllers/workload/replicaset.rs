@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::note::{Tone, note};
 use super::super::{Controller, Ctx, Failed, Next, View};
 use super::children::{self, pods_path};
-use super::pods::{available_in, controller_uid, is_active, is_ready, removal_rank};
+use super::pods::{available_in, controller_uid, is_active, is_over, is_ready, removal_rank};
 use crate::kinds::workload::selector_matches;
 use crate::model::gvk::ResourceId;
 use crate::model::object::Object;
@@ -68,7 +68,7 @@ impl Controller for ReplicaSets {
             let pods = adopted(&ctx, &set).await?;
             let active: Vec<Value> = pods.into_iter().filter(is_active).collect();
             let scaled = scale(&ctx, &set, &active).await;
-            let view = View::new(ctx.view.tenant().clone());
+            let view = ctx.view.again();
             let after = report(&ctx, &view, &set).await?;
             scaled?;
             Ok(after)
@@ -205,7 +205,7 @@ async fn report(ctx: &Ctx, view: &View, set: &Value) -> Result<Next, Failed> {
         "fullyLabeledReplicas": active.iter().filter(labelled).count(),
         "readyReplicas": active.iter().filter(|p| is_ready(p)).count(),
         "availableReplicas": available,
-        "terminatingReplicas": pods.iter().filter(|p| p.is_deleting() && !matches!(p.text(&["status", "phase"]), "Succeeded" | "Failed")).count(),
+        "terminatingReplicas": pods.iter().filter(|p| p.is_deleting() && !is_over(p)).count(),
     });
     let wanted = live.at(&["spec", "replicas"]).and_then(Value::as_u64).unwrap_or(1);
     let failing = live.items(&["status", "conditions"]);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::PODS;
 use super::scale::Place;
 use super::spec::{FAILURES, IGNORED, INDEX, TRACKING, is_tracked};
 use crate::bus::Patch;
@@ -74,7 +75,7 @@ pub async fn taken(ctx: &Ctx, job: &Value) -> Result<Vec<Value>, Failed> {
     let selector = job.at(&["spec", "selector"]).unwrap_or(&empty);
     let uid = job.meta("uid");
     let mut mine = Vec::new();
-    for (_, record) in ctx.view.records("/pods", Some(job.meta("namespace"))) {
+    for (_, record) in ctx.view.records(PODS, Some(job.meta("namespace"))) {
         let owners = &record.index().owners;
         if !owners.is_empty() && !owners.iter().any(|o| &**o == uid) {
             continue;
@@ -85,13 +86,7 @@ pub async fn taken(ctx: &Ctx, job: &Value) -> Result<Vec<Value>, Failed> {
             Some(owner) if owner == uid && fits => mine.push(pod),
             Some(owner) if owner == uid => {
                 children::release(ctx, &pod, uid).await?;
-                let seen_again = ctx.view.tenant().clone();
-                let now = crate::controllers::View::new(seen_again).get(
-                    "/pods",
-                    pod.meta("namespace"),
-                    pod.meta("name"),
-                );
-                if let Some(now) = now {
+                if let Some(now) = ctx.view.again().get(PODS, pod.meta("namespace"), pod.meta("name")) {
                     untrack(ctx, &now).await?;
                 }
             }

@@ -9,7 +9,7 @@ use super::backoff;
 use super::policy::{self, Action};
 use super::spec::{FAILURES, IGNORED, Spec, counted};
 use super::tally::Tally;
-use crate::controllers::workload::pods::removal_rank;
+use crate::controllers::workload::pods::{is_over, removal_rank};
 use crate::model::object::Object;
 
 /// Most pods made or deleted in one pass.
@@ -102,7 +102,7 @@ fn open_indexes(spec: &Spec, pods: &[Value], tally: &Tally) -> Vec<i64> {
     let taken: BTreeSet<i64> = tally.active.iter().filter_map(|pod| spec.index(pod)).collect();
     let leaving: BTreeSet<i64> = pods
         .iter()
-        .filter(|pod| spec.replaces_ended_only && pod.is_deleting() && !super::tally::is_over(pod))
+        .filter(|pod| spec.replaces_ended_only && pod.is_deleting() && !is_over(pod))
         .filter_map(|pod| spec.index(pod))
         .collect();
     (0..spec.completions.unwrap_or(0))

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::indexes;
 use super::spec::{Fate, Spec, fate};
-use super::tally::{Tally, count, is_over};
+use super::tally::{Tally, count};
 use super::verdict::Verdict;
-use crate::controllers::workload::pods::is_ready;
+use crate::controllers::workload::pods::{is_over, is_ready};
 use crate::model::clock;
 use crate::model::object::Object;
 

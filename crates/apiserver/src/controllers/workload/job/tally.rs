@@ -12,6 +12,7 @@ use super::indexes::{self, Indexes};
 use super::policy::{self, Action};
 use super::spec::{Fate, Spec, fate, is_tracked};
 use super::tries;
+use crate::controllers::workload::pods::is_over;
 use crate::model::object::Object;
 
 /// Most UIDs that wait in a status.
@@ -177,11 +178,6 @@ impl Tally {
         }
         out
     }
-}
-
-/// Whether a pod has ended, and said how.
-pub fn is_over(pod: &Value) -> bool {
-    matches!(pod.text(&["status", "phase"]), "Succeeded" | "Failed")
 }
 
 /// How many pods are such.

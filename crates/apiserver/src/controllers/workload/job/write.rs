@@ -8,12 +8,12 @@ use super::verdict::Verdict;
 use super::{PODS, path, pod, status};
 use crate::controllers::note::{Tone, note};
 use crate::controllers::workload::pods::controller_uid;
-use crate::controllers::{Ctx, Failed, View};
+use crate::controllers::{Ctx, Failed};
 use crate::model::object::Object;
 
 /// The pods of a Job as they are now.
 fn seen_again(ctx: &Ctx, job: &Value) -> Vec<Value> {
-    let view = View::new(ctx.view.tenant().clone());
+    let view = ctx.view.again();
     let mut pods = view.owned_by(PODS, job.meta("namespace"), job.meta("uid"));
     pods.retain(|pod| controller_uid(pod) == Some(job.meta("uid")));
     pods

@@ -110,7 +110,7 @@ async fn taken(ctx: &Ctx, set: &Value) -> Result<Pods, Failed> {
 
 /// The set and its pods after the writes of this pass.
 fn seen_again(ctx: &Ctx, set: &Value) -> Option<(Value, Pods)> {
-    let view = View::new(ctx.view.tenant().clone());
+    let view = ctx.view.again();
     let live = view.get(SETS, set.meta("namespace"), set.meta("name"))?;
     let pods = view.owned_by(PODS, live.meta("namespace"), live.meta("uid")).into_iter();
     let pods = pods.filter_map(|pod| Some((spec::ordinal(live.meta("name"), pod.meta("name"))?, pod)));

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::spec::{Spec, Strategy};
-use crate::controllers::workload::pods::available_in;
+use crate::controllers::workload::pods::{available_in, is_over};
 use crate::model::object::Object;
 
 /// Label that names the revision of a pod.
@@ -33,10 +33,6 @@ pub fn is_available(pod: &Value, spec: &Spec, now: Timestamp) -> bool {
     pod.text(&["status", "phase"]) == "Running"
         && !pod.is_deleting()
         && available_in(pod, spec.min_ready, now) == Some(0)
-}
-
-fn is_over(pod: &Value) -> bool {
-    matches!(pod.text(&["status", "phase"]), "Succeeded" | "Failed")
 }
 
 /// The steps of one pass; `update` is the revision that pods should have.
