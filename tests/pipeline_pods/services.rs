@@ -209,3 +209,32 @@ async fn reconcile_sy82_mirrored() {
     assert_eq!(told, 1, "{events}");
     w.end().await;
 }
+
+/// A Service made right before a pod is in its environment as the pod comes to its host (SY-42, PO16).
+#[tokio::test(flavor = "multi_thread")]
+async fn reconcile_sy42_a_service_just_made() {
+    for agreed in [true, false] {
+        let w = World::new(if agreed { "links" } else { "links-apart" }, agreed).await;
+        let of = |kind: &str| format!("/api/v1/namespaces/{}/{kind}", w.namespace);
+        for n in 0..5 {
+            let (web, pod) = (format!("web-{n}"), format!("pod-{n}"));
+            w.tenant.post(&of("services"), service(&web, json!({}))).await;
+            // The syncer knows of it: a kubelet, too, makes a pod's environment of what it has seen.
+            w.host.until("host Service", &w.host_path("services", &web).await, |_| true).await;
+            let mut body = w.pod("any");
+            body["metadata"]["name"] = json!(pod);
+            w.tenant.post(&of("pods"), body).await;
+            w.host.until("pod", &w.host_path("pods", &pod).await, |_| true).await;
+            let env = w.host.get(&w.host_path("configmaps", "skerry-env").await).await.expect("an env map");
+            let given = w.host.get(&w.host_path("services", &web).await).await;
+            let there = &env["data"][format!("WEB_{n}_SERVICE_HOST")];
+            if agreed {
+                let own = w.tenant.get(&w.path("services", &web)).await.expect("there");
+                assert_eq!(*there, own["spec"]["clusterIP"], "{n}: {env}");
+            } else {
+                assert_eq!(*there, given.expect("before the pod")["spec"]["clusterIP"], "{n}: {env}");
+            }
+        }
+        w.end().await;
+    }
+}

@@ -172,8 +172,10 @@ impl Zone {
     }
 
     /// Takes in the addresses that the host gave a Service that keeps others in the tenant; none: it has none.
-    pub fn mirror(&mut self, key: Key, addresses: Vec<IpAddr>) {
-        for ip in self.mirrored.remove(&key).into_iter().flatten() {
+    pub fn mirror(&mut self, key: Key, addresses: Vec<IpAddr>) -> bool {
+        let before = self.mirrored.remove(&key).unwrap_or_default();
+        let changed = before != addresses;
+        for ip in before {
             if self.of_address.get(&ip) == Some(&key) {
                 self.of_address.remove(&ip);
             }
@@ -182,6 +184,7 @@ impl Zone {
             self.of_address.extend(addresses.iter().map(|ip| (*ip, key.clone())));
             self.mirrored.insert(key, addresses);
         }
+        changed
     }
 
     /// Takes in that one is gone.

@@ -13,6 +13,7 @@ mod drain;
 pub(crate) mod gate;
 mod hosts;
 mod ledger;
+mod links;
 pub mod model;
 mod namespaces;
 mod observe;

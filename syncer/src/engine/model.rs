@@ -9,6 +9,7 @@ use std::{
 use serde_json::Value;
 use skerry_api::labels;
 
+use super::links::Links;
 use crate::{
     facts::NamespaceFact,
     kind::Kind,
@@ -124,8 +125,8 @@ pub struct Model {
     pub spaces: HashMap<Arc<str>, Arc<str>>,
     /// A namespace went or was replaced: host namespaces are compared.
     pub stale: bool,
-    /// Hash of the env maps that were applied, by tenant namespace.
-    pub env: HashMap<Arc<str>, u64>,
+    /// The env maps, by tenant namespace.
+    pub links: HashMap<Arc<str>, Links>,
     /// Nodes in the tenant: uid, version, unschedulable.
     pub nodes: BTreeMap<Arc<str>, NodeSeen>,
     /// Since when a node in the tenant carries no pod that keeps it.
@@ -241,6 +242,7 @@ impl Model {
                 touched.keys.push(key);
             }
             Kind::Service => {
+                self.links.entry(key.namespace.clone()).or_default().change();
                 touched.namespaces.push(key.namespace.clone());
                 touched.keys.push(key);
             }
@@ -283,7 +285,7 @@ impl Model {
         }
         if same.is_none() {
             self.stale |= self.namespaces.contains_key(&name);
-            self.env.remove(&name);
+            self.links.remove(&name);
         }
         if same.is_some_and(|known| known.template != fact.template) {
             for entry in self.entries.iter_mut().filter(|(key, _)| key.namespace == name).map(|(_, e)| e) {
@@ -375,7 +377,7 @@ impl Model {
             Kind::Namespace => {
                 Arc::make_mut(&mut self.namespaces).remove(&key.name);
                 self.prepared.remove(&key.name);
-                self.env.remove(&key.name);
+                self.links.remove(&key.name);
                 Arc::make_mut(&mut self.policies).0.remove(&key.name);
                 self.stale = true;
                 touched.namespaces.push(key.name.clone());
@@ -386,6 +388,7 @@ impl Model {
             }
             Kind::StorageClass => touched.classes.push(key.name.clone()),
             Kind::Service => {
+                self.links.entry(key.namespace.clone()).or_default().change();
                 touched.namespaces.push(key.namespace.clone());
                 touched.keys.push(key.clone());
             }

@@ -9,16 +9,14 @@ use skerry_kit::isolation::{HostNamespace, IsolationFacts, isolation};
 use super::{
     cache::Side,
     carry::{Next, Pass, StepError},
+    links,
     model::{Gone, Key},
     queue::What,
     sources,
 };
 use crate::{
     kind::Kind,
-    kinds::{
-        apply_change, data,
-        pod::{API_MAP, LINKS_MAP, ServiceEnv, env_maps},
-    },
+    kinds::{apply_change, data},
     mapping::{Claim, HostName, NamespaceOrigin, namespace_labels},
     object::{Fields, HostObj, items},
     wire::WireError,
@@ -64,7 +62,7 @@ pub(super) async fn ensure(pass: &Pass, name: &Arc<str>) -> Result<(), StepError
         }
     }
     pull_secrets(pass, &host).await?;
-    env(pass, name, &host).await?;
+    links::write(pass, name, &host).await?;
     if known {
         data_versions(pass, name, &host).await?;
     }
@@ -182,57 +180,6 @@ async fn pull_secrets(pass: &Pass, host: &HostName) -> Result<(), StepError> {
     Ok(())
 }
 
-/// Writes the env maps where they differ (PO16).
-async fn env(pass: &Pass, name: &Arc<str>, host: &HostName) -> Result<(), StepError> {
-    let mut services = Vec::new();
-    let keys: Vec<Key> = {
-        let model = pass.tenant.model.lock();
-        model
-            .of(Kind::Service)
-            .filter(|(k, e)| k.namespace == *name && e.tenant.is_some())
-            .map(|(k, _)| k.clone())
-            .collect()
-    };
-    for key in keys {
-        if let Some(service) = pass.tenant_object(&key).await? {
-            services.push(if pass.facts.services_agreed {
-                service.0
-            } else {
-                mirrored(pass, &key, service.0).await?
-            });
-        }
-    }
-    let env = env_maps(services.iter(), &pass.facts.network);
-    let hash = hash_of(&env);
-    if pass.tenant.model.lock().env.get(name) == Some(&hash) {
-        return Ok(());
-    }
-    for (map, values) in [(LINKS_MAP, &env.links), (API_MAP, &env.api)] {
-        let object = data::own(Kind::ConfigMap, &pass.facts, host.as_str(), map, ServiceEnv::data(values));
-        ensure_object(pass, &object.0).await.map_err(StepError::Host)?;
-    }
-    pass.tenant.model.lock().env.insert(name.clone(), hash);
-    Ok(())
-}
-
-/// A Service whose host address is another than its own shows the host's (SV1, Mirrored).
-async fn mirrored(pass: &Pass, key: &Key, mut service: Value) -> Result<Value, StepError> {
-    let host = pass.host_object(key, false).await?;
-    let address = host.as_ref().map(|h| h.text("/spec/clusterIP").to_owned()).unwrap_or_default();
-    if !address.is_empty() {
-        service["spec"]["clusterIP"] = Value::from(address);
-    }
-    Ok(service)
-}
-
-fn hash_of(env: &ServiceEnv) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    env.links.hash(&mut hasher);
-    env.api.hash(&mut hasher);
-    hasher.finish()
-}
-
 /// Versions of ConfigMaps and Secrets that lie in a host namespace, by metadata (EN4).
 pub(super) async fn data_versions(pass: &Pass, name: &Arc<str>, host: &HostName) -> Result<(), StepError> {
     let Some(fact) = pass.facts.namespaces.get(name) else { return Ok(()) };
@@ -289,7 +236,7 @@ pub(super) async fn namespace(pass: &Pass, name: &Arc<str>) -> Next {
     }
     ensure(pass, name).await?;
     if let Some(host) = pass.facts.host_namespace(name) {
-        env(pass, name, &host).await?;
+        links::current(pass, name, &host).await?;
     }
     Ok(None)
 }
@@ -314,7 +261,7 @@ pub(super) async fn leftover(pass: &Pass, host: &Arc<str>) -> Next {
             return Ok(None);
         }
         model.prepared.remove(origin.name.as_str());
-        model.env.remove(origin.name.as_str());
+        model.links.remove(origin.name.as_str());
         if let Some(fact) = Arc::make_mut(&mut model.namespaces).get_mut(origin.name.as_str()) {
             fact.host_uid = None;
         }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Engine,
     cache::Side,
+    links,
     model::{Gone, Key, Touched},
     queue::{Lane, What},
     sources::{self, Sink, WildcardSink},
@@ -139,8 +140,7 @@ impl Engine {
             tenant.queue_after(What::Object(key), self.periods.unreferenced);
         }
         for name in namespaces {
-            // Env maps are written at most once a second (PO16).
-            tenant.queue_after(What::Namespace(name), Duration::from_secs(1));
+            tenant.queue_after(What::Namespace(name), links::EVERY);
         }
         for name in nodes {
             tenant.queue(What::Node(name), lane);
@@ -246,7 +246,10 @@ pub(super) fn mirror(tenant: &Tenant, key: &Key, host: Option<&HostObj>) {
     }
     let ips = host.map(|h| items(&h.0, "/spec/clusterIPs")).unwrap_or_default();
     let ips = ips.iter().filter_map(|ip| ip.as_str()?.parse().ok()).collect();
-    tenant.zone.write().mirror((key.namespace.to_string(), key.name.to_string()), ips);
+    if tenant.zone.write().mirror((key.namespace.to_string(), key.name.to_string()), ips) {
+        tenant.model.lock().links.entry(key.namespace.clone()).or_default().change();
+        tenant.queue_after(What::Namespace(key.namespace.clone()), links::EVERY);
+    }
 }
 
 /// A tenant's own watch.
@@ -338,7 +341,7 @@ impl HostSink {
         if let Some(fact) = namespaces.get_mut(origin.name.as_str()).filter(|f| *f.uid == *origin.uid) {
             fact.host_uid = None;
             model.prepared.remove(origin.name.as_str());
-            model.env.remove(origin.name.as_str());
+            model.links.remove(origin.name.as_str());
             drop(model);
             tenant.queue(What::Namespace(origin.name.as_str().into()), Lane::Change);
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     carry::{self, Next, Pass, StepError, wanted},
     decide::HostSide,
-    ledger,
+    ledger, links,
     model::Key,
     namespaces, policies,
     refused::{denied, not_first, refuse, taken},
@@ -189,6 +189,9 @@ async fn create(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {
                 pass.tenant.queue_key(r, super::queue::Lane::Change);
             }
         }
+    }
+    if tenant.value().pointer("/spec/enableServiceLinks").and_then(Value::as_bool) != Some(false) {
+        links::ahead(pass, &key.namespace).await?;
     }
     for policy in policies::ahead(pass, &key.namespace) {
         // One that fails does not hold the pod back; its own turn comes again.

@@ -197,7 +197,7 @@ impl Tenant {
             let mut model = self.model.lock();
             model.epoch += 1;
             model.prepared.clear();
-            model.env.clear();
+            model.links.clear();
         }
         changed
     }
