@@ -20,7 +20,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         println!("== {bench}");
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let status = Command::new(cargo)
-            .current_dir(upstream::root())
+            .current_dir(crate::root())
             .env("SKERRY_UPSTREAM", "1")
             .env("SKERRY_UPSTREAM_BIN", upstream::bin()?)
             .args(["bench", "--quiet", "--profile", &args.profile, "--package", package, "--bench", bench])

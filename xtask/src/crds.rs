@@ -1,18 +1,14 @@
 //! `cargo xtask crds`: writes `crds/`, a file per kind, and what the chart takes from the code; with `--check` only compares.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
-/// Where the files are.
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../crds")
-}
+use crate::root;
 
 /// Writes the files, or checks that they are what would be written.
 pub fn run(check: bool) -> anyhow::Result<()> {
-    let folder = folder();
+    let folder = root().join("crds");
     std::fs::create_dir_all(&folder)?;
     let mut expected = BTreeSet::new();
     for crd in skerry_api::crds::all() {
@@ -53,7 +49,7 @@ fn chart(check: bool) -> anyhow::Result<()> {
         "deliver": rights::member(rights::Rights::Deliver), "tenantSync": rights::tenant_sync(),
         "host": rights::host(), "memberSystem": rights::system(true), "hostSystem": rights::host_system(),
     });
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../charts/skerry/files");
+    let folder = root().join("charts/skerry/files");
     for (file, tree) in [
         ("rights.yaml", rules),
         ("classes.yaml", skerry_api::standard_class::standard()),

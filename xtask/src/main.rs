@@ -5,6 +5,8 @@ mod crds;
 mod schemas;
 mod upstream;
 
+use std::path::{Path, PathBuf};
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -29,6 +31,13 @@ enum Command {
     /// The upstream tier: its tools and its tests.
     #[command(subcommand)]
     Upstream(upstream::Upstream),
+}
+
+/// The repository: where cargo runs this, and not where it was built, for checkouts may share a build.
+fn root() -> PathBuf {
+    let built = || PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let path = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(built, PathBuf::from);
+    path.parent().map(Path::to_path_buf).unwrap_or(path)
 }
 
 fn main() -> anyhow::Result<()> {

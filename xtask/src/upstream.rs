@@ -16,6 +16,8 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 use sha2::{Digest, Sha256};
 
+use crate::root;
+
 /// The Kubernetes version of `tests/upstream/go.mod`.
 const VERSION: &str = "v1.36.3";
 /// Tools and their packages.
@@ -50,12 +52,6 @@ pub fn run(command: &Upstream) -> anyhow::Result<()> {
         Upstream::Test { args } => test(args),
         Upstream::Node => node::run(),
     }
-}
-
-/// The repository.
-pub fn root() -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"));
-    path.parent().unwrap_or(path).to_path_buf()
 }
 
 /// Where the tools are: `SKERRY_UPSTREAM_BIN`, or the user's cache.
