@@ -1,6 +1,7 @@
 //! `skerry apiserver`: the multi-tenant API server alone.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use skerry_apiserver::config::{Backend, Role, ServerConfig};
@@ -9,8 +10,11 @@ use skerry_telemetry::Shutdown;
 use skerry_telemetry::logs::{self, Format};
 use tokio::net::TcpListener;
 
+use super::adapters::gate::Gate;
 use super::adapters::rules;
+use super::adapters::streams::BySyncer;
 use super::exit::Failure;
+use super::link::Link;
 use skerry_kit::error::chain;
 
 /// Flags.
@@ -25,6 +29,10 @@ pub struct ApiserverArgs {
     /// Address under which path addresses begin, as https://host:port; it must not change.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// Kubeconfig of the syncer's link: its address, its authority, and a client certificate for skerry-apiserver. Without
+    /// one, Services get addresses of the tenant's own, and logs, exec, attach and port-forward are answered with 501.
+    #[arg(long, value_name = "FILE")]
+    syncer_kubeconfig: Option<PathBuf>,
     /// Log lines: text or json.
     #[arg(long, default_value = "json", value_name = "FORM")]
     log_format: Format,
@@ -64,6 +72,12 @@ pub async fn run(args: ApiserverArgs) -> Result<(), Failure> {
         builder = builder.url(url);
     }
     let server = builder.build().await.map_err(|e| Failure::Failed(chain(&e)))?;
+    if let Some(file) = &args.syncer_kubeconfig {
+        let link = Link::of(file).await;
+        let link = link.map_err(|e| Failure::Usage(format!("--syncer-kubeconfig: {}", chain(&e))))?;
+        server.attach_service_gate(Arc::new(Gate(link.clone())));
+        server.attach_tunnel(Arc::new(BySyncer(link)));
+    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %listener.local_addr()?, "skerry apiserver");
     let shutdown = Shutdown::new();
     let serving = {

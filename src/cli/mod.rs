@@ -15,6 +15,7 @@ mod exit;
 mod fleet;
 mod hub;
 mod kubeconfig;
+pub mod link;
 mod list;
 mod manager;
 mod ops;

@@ -1,12 +1,13 @@
 //! `skerry syncer`: the syncer alone, against a hub and an API server elsewhere.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use kube::Client;
+use skerry_kit::error::chain;
 use skerry_syncer::{DnsServers, EmbeddedSource, Syncer, SyncerConfig};
 use skerry_telemetry::Shutdown;
 use skerry_telemetry::logs::{self, Format};
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 use super::adapters::directory::{self, Directory, Feed};
 use super::exit::Failure;
 use super::hub::HubArgs;
+use super::link::{self, TlsFiles};
 use super::manager::{ByPath, apiserver_config, ca_bundle};
 use crate::control_plane::embedded::SystemClients;
 use crate::inventory::InventorySettings;
@@ -29,6 +31,19 @@ pub struct SyncerArgs {
     /// host's DNS.
     #[arg(long, value_name = "IP", env = "SKERRY_DNS_ADDRESS")]
     dns_address: Option<IpAddr>,
+    /// Address at which the API server asks this process for Services' addresses and for streams of pods, over mutual
+    /// TLS. Without one tenants' Services have addresses of their own, and logs and exec are not to be had.
+    #[arg(long, value_name = "IP:PORT", requires_all = ["link_cert", "link_key", "link_ca"])]
+    link_address: Option<SocketAddr>,
+    /// Certificate of the link, PEM.
+    #[arg(long, value_name = "FILE", requires = "link_address")]
+    link_cert: Option<PathBuf>,
+    /// Its key, PEM.
+    #[arg(long, value_name = "FILE", requires = "link_address")]
+    link_key: Option<PathBuf>,
+    /// Authority of the API server's certificate, PEM; its common name is skerry-apiserver.
+    #[arg(long, value_name = "FILE", requires = "link_address")]
+    link_ca: Option<PathBuf>,
     /// Log lines: text or json.
     #[arg(long, default_value = "text", value_name = "FORM")]
     log_format: Format,
@@ -56,21 +71,38 @@ pub async fn run(args_hub: &HubArgs, args: SyncerArgs) -> Result<(), Failure> {
         syncer.embedded = Some(EmbeddedSource { client: Client::try_from(config.clone())? });
         clients = Some(Arc::new(ByPath { config }));
     }
+    let link = listen(&args).await?;
     let directory = Directory {
         hub,
         inventory: InventorySettings::default().namespace,
         tenants: clients,
         local_hosts: BTreeMap::new(),
-        // The gate is a function call into the API server's process; apart from it addresses are mirrored.
-        services_agreed: false,
+        // Without a link addresses are mirrored.
+        services_agreed: link.is_some(),
         ca_bundle: bundle,
     };
     let shutdown = Shutdown::new();
-    let running = tokio::spawn(Syncer::new(syncer).run(shutdown.token()));
+    let syncer = Syncer::new(syncer);
+    if let Some(link) = link {
+        tracing::info!(address = %link.address()?, "the API server is awaited");
+        tokio::spawn(link.serve(Arc::new(syncer.handle()), shutdown.clone()));
+    }
+    let running = tokio::spawn(syncer.run(shutdown.token()));
     let feeding = tokio::spawn(directory::run(directory, Feed { tenants, hosts }, shutdown.clone()));
     let signal = shutdown.on_signals().await?;
     tracing::info!(signal = signal.unwrap_or("shutdown"), "stopping");
     let _ = running.await;
     let _ = feeding.await;
     Ok(())
+}
+
+/// The link, where it is asked for.
+async fn listen(args: &SyncerArgs) -> Result<Option<link::Listen>, Failure> {
+    let (Some(address), Some(certificate), Some(key), Some(authority)) =
+        (args.link_address, args.link_cert.clone(), args.link_key.clone(), args.link_ca.clone())
+    else {
+        return Ok(None);
+    };
+    let bound = link::listen(address, &TlsFiles { certificate, key, authority }).await;
+    bound.map(Some).map_err(|failed| Failure::Failed(format!("--link-address: {}", chain(&failed))))
 }

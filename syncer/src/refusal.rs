@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Reasons of section 1; each names what would have to change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the variants are the reasons of AP4, word for word")]
 pub enum Reason {
     HostNameTaken,
@@ -67,7 +69,7 @@ impl Reason {
 }
 
 /// A refusal: the reason and a message that names the tenant's field, never a host object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Why.
     pub reason: Reason,

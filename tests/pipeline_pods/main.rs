@@ -18,6 +18,7 @@ mod hub;
 mod kinds;
 mod kubelet;
 mod life;
+mod link;
 mod matrix;
 mod nodes;
 mod policies;

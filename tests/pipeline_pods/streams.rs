@@ -29,6 +29,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::kubelet::{Kubelet, PIECE};
+use crate::link::{self, Served};
 use crate::world::{Apart, Cluster, World};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -60,6 +61,20 @@ impl Rig {
 
     /// The host behind a socket, reached by a kubeconfig.
     async fn apart(name: &str) -> Option<Self> {
+        let (w, kubelet, server) = Self::beyond(name).await?;
+        w.server().attach_tunnel(Arc::new(BySyncer(w.handle().clone())));
+        Some(Self::of(w, kubelet, Some(server)).await)
+    }
+
+    /// The same, and the syncer behind its link.
+    async fn linked(name: &str) -> Option<(Self, Served)> {
+        let (w, kubelet, server) = Self::beyond(name).await?;
+        let served = Served::of(w.handle().clone()).await;
+        w.server().attach_tunnel(Arc::new(link::tunnel(&served).await));
+        Some((Self::of(w, kubelet, Some(server)).await, served))
+    }
+
+    async fn beyond(name: &str) -> Option<(World, Arc<Kubelet>, Arc<Server>)> {
         let kubelet = Arc::<Kubelet>::default();
         let config = ServerConfig::from_yaml("store: {backend: memory}").unwrap();
         let defaults = config.tenant_defaults;
@@ -91,11 +106,7 @@ impl Rig {
         let config = kube::Config::from_custom_kubeconfig(file, &Default::default()).await.unwrap();
         let hands = Cluster(server.client(id, Identity::system("admin")));
         let w = World::on(name, Apart { hands, own: kube::Client::try_from(config).unwrap() }).await;
-        if !w.is_inside() {
-            return None;
-        }
-        w.server().attach_tunnel(Arc::new(BySyncer(w.handle().clone())));
-        Some(Self::of(w, kubelet, Some(server)).await)
+        w.is_inside().then_some((w, kubelet, server))
     }
 
     async fn of(w: World, kubelet: Arc<Kubelet>, beyond: Option<Arc<Server>>) -> Self {
@@ -250,6 +261,23 @@ async fn pipeline_lg1_streams_reach_pods_of_a_host_apart() {
     let exec = rig.pods.exec("p", ["cat"], &AttachParams::default()).await.err().unwrap();
     assert!(matches!(&exec, kube::Error::Api(status) if status.code == 503), "{exec:?}");
     rig.w.halt().await;
+}
+
+/// LG1: the same over the syncer's link; a syncer that is down is a host that cannot be reached.
+#[tokio::test(flavor = "multi_thread")]
+async fn pipeline_lg1_streams_pass_the_link() {
+    let Some((rig, served)) = Rig::linked("moored-apart").await else { return };
+    tokio::time::timeout(3 * LIMIT, all_pass(&rig)).await.expect("nothing hangs");
+    let old = rig.uid("p").await;
+    let w = &rig.w;
+    w.host.delete(&w.host_path("pods", "p").await, Some(0)).await;
+    w.host.gone("the host pod", &w.host_path("pods", "p").await).await;
+    assert_eq!(rig.opened(&w.entry.id, "p", &old).await, StreamError::Gone);
+    assert_eq!(rig.refused("p").await.0, 404);
+    rig.pod("q").await;
+    drop(served);
+    assert_eq!(rig.refused("q").await, (503, "the host cannot be reached".to_owned()));
+    rig.end().await;
 }
 
 /// SY-100: a long log goes no faster than it is read; what lies between the kubelet and the reader stays small.

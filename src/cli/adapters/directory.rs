@@ -122,6 +122,14 @@ pub async fn run(directory: Directory, feed: Feed, shutdown: Shutdown) {
         host_events.boxed(),
     ]));
     let mut memory = Memory::default();
+    // A list that is made before the hub was read would say that there are no tenants.
+    tokio::select! {
+        read = async { tokio::try_join!(clusters.wait_until_ready(), classes.wait_until_ready(), hosts.wait_until_ready()) } => {
+            if read.is_err() { return }
+        }
+        () = async { while events.next().await.is_some() {} } => return,
+        () = shutdown.wait() => return,
+    }
     loop {
         let host_list = host_entries(&directory, &hosts, &mut memory).await;
         // Hosts first: a tenant's host is an entry of their list.

@@ -1,14 +1,16 @@
-//! The Service gate of the API server over the syncer's functions (syncer SV1).
+//! The Service gate of the API server over the ways to hosts (syncer SV1).
 
 use async_trait::async_trait;
 use skerry_apiserver::model::gvk::Gvk;
 use skerry_apiserver::model::status::{ApiStatus, Cause};
 use skerry_apiserver::tenant::TenantId;
 use skerry_apiserver::tunnel::{GateError, HostAllocation, PortAllocation, ServiceGate, ServiceIntent};
-use skerry_syncer::{Allocation, ReserveError, SyncerHandle};
+use skerry_syncer::{Allocation, ReserveError};
+
+use super::hosts::Hosts;
 
 /// The gate.
-pub struct Gate(pub SyncerHandle);
+pub struct Gate<H>(pub H);
 
 fn allocation(from: Allocation) -> HostAllocation {
     HostAllocation {
@@ -36,7 +38,7 @@ fn refusal(service: &ServiceIntent) -> impl Fn(ReserveError) -> GateError {
 }
 
 #[async_trait]
-impl ServiceGate for Gate {
+impl<H: Hosts> ServiceGate for Gate<H> {
     async fn reserve(&self, tenant: TenantId, service: &ServiceIntent) -> Result<HostAllocation, GateError> {
         self.0.reserve(tenant.as_str(), &service.object).await.map(allocation).map_err(refusal(service))
     }

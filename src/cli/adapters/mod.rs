@@ -3,5 +3,6 @@
 pub mod clients;
 pub mod directory;
 pub mod gate;
+pub mod hosts;
 pub mod rules;
 pub mod streams;

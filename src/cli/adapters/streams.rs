@@ -11,18 +11,20 @@ use skerry_apiserver::model::status::ApiStatus;
 use skerry_apiserver::tenant::TenantId;
 use skerry_apiserver::tunnel::{Target, Tunnel, TunnelError, TunnelHead, TunnelStream};
 use skerry_hollow::NOTHING_RUNS;
-use skerry_syncer::{HostStream, PodStream, StreamError, StreamHead, SyncerHandle};
+use skerry_syncer::{HostStream, PodStream, StreamError, StreamHead};
+
+use super::hosts::Hosts;
 
 /// Tunnels of one server: those of its logical hosts, and the way of all others.
-pub struct Ways {
+pub struct Ways<H> {
     /// Logical clusters that are hosts themselves.
     pub hosts: HashMap<TenantId, Arc<dyn Tunnel>>,
     /// Tenants, by the syncer.
-    pub tenants: BySyncer,
+    pub tenants: BySyncer<H>,
 }
 
 #[async_trait]
-impl Tunnel for Ways {
+impl<H: Hosts> Tunnel for Ways<H> {
     async fn open(&self, of: TenantId, to: Target, head: TunnelHead) -> Result<TunnelStream, TunnelError> {
         match self.hosts.get(&of) {
             Some(host) => host.open(of, to, head).await,
@@ -32,7 +34,7 @@ impl Tunnel for Ways {
 }
 
 /// To the tenant's host (syncer LG1).
-pub struct BySyncer(pub SyncerHandle);
+pub struct BySyncer<H>(pub H);
 
 fn reason(code: u16) -> &'static str {
     match code {
@@ -49,7 +51,7 @@ fn reason(code: u16) -> &'static str {
 }
 
 #[async_trait]
-impl Tunnel for BySyncer {
+impl<H: Hosts> Tunnel for BySyncer<H> {
     async fn open(&self, of: TenantId, to: Target, head: TunnelHead) -> Result<TunnelStream, TunnelError> {
         let Target::Pod { namespace, name, uid, subresource } = to else { return Err(TunnelError::NoHost) };
         let to = PodStream { namespace, name, uid, subresource };

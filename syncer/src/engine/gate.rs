@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, sync::atomic::Ordering};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use skerry_api::labels;
 
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// What the host gave a Service.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allocation {
     /// `spec.clusterIPs`.
     pub cluster_ips: Vec<String>,
@@ -33,7 +34,7 @@ pub struct Allocation {
 }
 
 /// Why a Service got no addresses.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum ReserveError {
     /// The tenant is not served here, or not carried: its own allocator serves.
     #[error("no host is attached")]
@@ -48,7 +49,13 @@ pub enum ReserveError {
 
 impl SyncerHandle {
     fn tenant(&self, id: &str) -> Result<Arc<Tenant>, ReserveError> {
-        let tenant = self.engine.tenants.read().get(id).cloned().ok_or(ReserveError::NoHost)?;
+        let Some(tenant) = self.engine.tenants.read().get(id).cloned() else {
+            return Err(if self.engine.awaits(id) {
+                ReserveError::Unavailable
+            } else {
+                ReserveError::NoHost
+            });
+        };
         let entry = tenant.entry();
         if !entry.effective.settings.enabled || !entry.effective.settings.to_host.services.enabled {
             return Err(ReserveError::NoHost);

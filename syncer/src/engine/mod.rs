@@ -32,7 +32,7 @@ pub(crate) mod tunnel;
 mod upward;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -119,6 +119,8 @@ impl SyncerConfig {
 pub(crate) struct Engine {
     pub(crate) tenants: RwLock<HashMap<Arc<str>, Arc<Tenant>>>,
     pub(crate) hosts: RwLock<HashMap<Arc<str>, Arc<Host>>>,
+    /// Tenants of the last list; `None` before the first.
+    pub(crate) listed: RwLock<Option<HashSet<Arc<str>>>>,
     pub(crate) cache: Mutex<Cache>,
     pub(crate) hub: Option<kube::Client>,
     pub(crate) embedded: Option<EmbeddedSource>,
@@ -155,6 +157,7 @@ impl Syncer {
         let engine = Engine {
             tenants: RwLock::default(),
             hosts: RwLock::default(),
+            listed: RwLock::default(),
             cache: Mutex::new(Cache::new(cache_bytes)),
             hub,
             embedded,
@@ -187,8 +190,13 @@ impl Syncer {
         loop {
             let hosts = self.hosts.borrow_and_update().clone();
             engine.take_hosts(&hosts, &stop);
+            // What lies in the channel at the start is no list yet, unless it names a tenant.
+            let told = self.tenants.has_changed().unwrap_or(true);
             let tenants = self.tenants.borrow_and_update().clone();
             engine.take_tenants(&tenants, &stop);
+            if told || !tenants.is_empty() {
+                *engine.listed.write() = Some(tenants.iter().map(|t| t.id.clone()).collect());
+            }
             tokio::select! {
                 () = stop.cancelled() => break,
                 changed = self.hosts.changed() => if changed.is_err() { stop.cancelled().await; break },

@@ -91,6 +91,11 @@ impl Engine {
         }
     }
 
+    /// Whether a tenant that is not served may be so in a moment: it is listed, or no list is there yet.
+    pub(crate) fn awaits(&self, tenant: &str) -> bool {
+        self.listed.read().as_ref().is_none_or(|listed| listed.contains(tenant))
+    }
+
     /// Queues everything of a tenant.
     pub(crate) fn queue_all(&self, tenant: &Tenant) {
         let (keys, namespaces, nodes): (Vec<_>, Vec<_>, Vec<_>) = {

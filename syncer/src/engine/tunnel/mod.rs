@@ -13,6 +13,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use kube::client::Body;
+use serde::{Deserialize, Serialize};
 
 use super::{SyncerHandle, carry::Pass, model::Key};
 use crate::{
@@ -68,7 +69,7 @@ pub enum HostStream {
 }
 
 /// Why there is no stream. No variant holds a word of the host that is not the tenant's too.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum StreamError {
     /// The tenant is not served here, or nothing of it is carried.
     #[error("no host is attached")]
@@ -126,7 +127,13 @@ impl SyncerHandle {
     }
 
     fn pass(&self, tenant: &str) -> Result<Pass, StreamError> {
-        let tenant = self.engine.tenants.read().get(tenant).cloned().ok_or(StreamError::NoHost)?;
+        let Some(tenant) = self.engine.tenants.read().get(tenant).cloned() else {
+            return Err(if self.engine.awaits(tenant) {
+                StreamError::Unreachable
+            } else {
+                StreamError::NoHost
+            });
+        };
         let settings = tenant.entry().effective.settings.clone();
         if !settings.enabled || !settings.to_host.pods.enabled {
             return Err(StreamError::NoHost);
