@@ -210,10 +210,14 @@ impl Live {
         self.all(kind).into_iter().filter_map(decode).collect()
     }
 
-    /// Shows what this process wrote, as the hub answered.
+    /// Shows what this process wrote, as the hub answered. It is told like any other change: what one stage writes the
+    /// other waits for, and the watch brings no news after it.
     pub fn saw(&self, object: &Value) {
         let Some(kind) = Kind::of(object) else { return };
-        self.shelves.lock().entry(kind).or_default().put(object.clone());
+        let is_news = self.shelves.lock().entry(kind).or_default().put(object.clone());
+        if is_news {
+            self.tell();
+        }
     }
 
     fn tell(&self) {
@@ -305,6 +309,22 @@ mod tests {
         shelf.take(&object("x", 7));
         assert!(!shelf.put(object("x", 6)), "a late answer");
         assert!(shelf.put(object("x", 8)) && shelf.objects.len() == 1);
+    }
+
+    /// What one stage writes is told to the other, whichever comes first: the answer or the event.
+    #[tokio::test]
+    async fn an_own_write_is_told_once() {
+        let nobody = |_: http::Request<kube::client::Body>| {
+            std::future::pending::<Result<http::Response<kube::client::Body>, std::convert::Infallible>>()
+        };
+        let live = Live::new(Client::new(tower::service_fn(nobody), "default"), "inventory");
+        let mut changes = live.changes();
+        changes.mark_unchanged();
+        live.saw(&object("x", 5));
+        assert!(changes.has_changed().unwrap(), "the answer came first");
+        changes.mark_unchanged();
+        live.saw(&object("x", 5));
+        assert!(!changes.has_changed().unwrap(), "it is known");
     }
 
     /// A list takes out what is gone, but not what was written while it ran.
