@@ -32,6 +32,9 @@ pub struct ManagerArgs {
     /// Address of the API server as tenants see it; absent: that of the kubeconfig.
     #[arg(long, value_name = "URL")]
     front_door: Option<String>,
+    /// Name in the API server's certificate, where --front-door is an address; it is written into kubeconfigs.
+    #[arg(long, default_value = "", value_name = "NAME")]
+    front_door_name: String,
     /// Domain below which tenants have names; empty: path addresses.
     #[arg(long, default_value = "", value_name = "NAME")]
     domain: String,
@@ -95,6 +98,7 @@ async fn embedded(args: &ManagerArgs) -> Result<Option<Embedded>, Failure> {
             .to_owned(),
         domain: args.domain.clone(),
         ca_bundle: ca_bundle(&config),
+        server_name: args.front_door_name.clone(),
     };
     let client = Client::try_from(config.clone())?;
     Ok(Some(Embedded::new(Admin::new(client), front_door, Arc::new(ByPath { config }))))

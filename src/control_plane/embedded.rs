@@ -28,6 +28,9 @@ pub struct FrontDoor {
     pub domain: String,
     /// PEM bundle of its serving CA.
     pub ca_bundle: String,
+    /// Name that its certificate is checked for, where that is not the URL's host: behind an address, the API server
+    /// cannot tell by which it was dialled. Empty: the host.
+    pub server_name: String,
 }
 
 impl FrontDoor {
@@ -123,7 +126,7 @@ impl Provider for Embedded {
         Ok(Located {
             endpoint: ControlPlaneEndpoint {
                 internal_url: String::new(),
-                server_name: String::new(),
+                server_name: self.front_door.server_name.clone(),
                 ca_bundle: self.front_door.ca_bundle.clone(),
                 version: String::new(),
                 network: NetworkFacts {

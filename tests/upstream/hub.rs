@@ -69,6 +69,17 @@ impl Installed {
         let system = secret(&hub, "skerry-apiserver-system", "kubeconfig");
         let dialled = changed(&system, |file| file["clusters"][0]["cluster"]["server"] = json!(url));
         this.write("apiserver.kubeconfig", dialled.as_bytes());
+        // The syncer's link, by the chart's certificates.
+        let link = port();
+        for (file, key) in [("link.crt", "tls.crt"), ("link.key", "tls.key")] {
+            this.write(file, &secret(&hub, "skerry-syncer-link", key));
+        }
+        let dialled = changed(&secret(&hub, "skerry-apiserver-link", "kubeconfig"), |file| {
+            let cluster = &mut file["clusters"][0]["cluster"];
+            cluster["tls-server-name"] = json!(format!("skerry-syncer.{SYSTEM}.svc"));
+            cluster["server"] = json!(format!("https://127.0.0.1:{link}"));
+        });
+        this.write("link.kubeconfig", dialled.as_bytes());
         let own = std::fs::read(this.real.kubeconfig()).expect("a kubeconfig");
         for part in ["manager", "syncer"] {
             let token = hub.ok(&["create", "token", &format!("skerry-{part}"), "-n", SYSTEM]);
@@ -76,11 +87,14 @@ impl Installed {
             this.write(&format!("{part}.kubeconfig"), file.as_bytes());
         }
 
-        this.spawn("apiserver", &["--config", "apiserver.yaml", "--url", &url]);
+        let dialled = ["--syncer-kubeconfig", "link.kubeconfig"];
+        this.spawn("apiserver", &[&["--config", "apiserver.yaml", "--url", &url], &dialled[..]].concat());
         let shipped = hub.json(&["get", "configmap", "skerry-classes", "-n", SYSTEM]);
         this.write("classes.yaml", shipped["data"]["classes.yaml"].as_str().expect("classes").as_bytes());
         this.spawn("manager", &["--front-door", &url, "--local-host", "local", "--classes", "classes.yaml"]);
-        this.spawn("syncer", &[]);
+        let address = format!("127.0.0.1:{link}");
+        let files = ["--link-cert", "link.crt", "--link-key", "link.key", "--link-ca", "ca.crt"];
+        this.spawn("syncer", &[&["--link-address", &address], &files[..]].concat());
         eventually("the hub's own cluster is a host", LIMIT, || {
             hub.run(&["get", "clusterprofile", "skerry.local", "-n", "skerry-inventory"])
                 .status
@@ -188,6 +202,15 @@ fn edit_what_may_not_change(hub: &Kubectl, name: &str, tenant: &Kubectl) {
     ]);
 }
 
+/// Addresses that the host gave are the tenant's, from the first answer on (syncer SV1).
+fn agreed(hub: &Kubectl, tenant: &Kubectl) {
+    let address = "jsonpath={.spec.clusterIP}";
+    let own = tenant.ok(&["create", "service", "clusterip", "agreed", "--tcp=80", "-o", address]);
+    let all = hub.json(&["get", "services", "-A", "-l", "skerry.dev/tenant"]);
+    let there = all["items"].as_array().into_iter().flatten().any(|s| s["spec"]["clusterIP"] == own.trim());
+    assert!(there, "no host Service has {own}");
+}
+
 fn walk(installed: &Installed) {
     let hub = installed.real.kubectl();
     hub.ok(&["create", "namespace", "team-a"]);
@@ -197,6 +220,7 @@ fn walk(installed: &Installed) {
         tenant.rolled_out("deployment/web");
         let pods = hub.json(&["get", "pods", "-A", "-l", "app=web", "--field-selector=status.phase=Running"]);
         assert!(!pods["items"].as_array().expect("a list").is_empty(), "pods run on the host");
+        agreed(&hub, &tenant);
     }
     let dev = Kubectl::new("kubectl", installed.folder.path().join("dev.kubeconfig"));
     hub.ok(&["annotate", "namespace", "team-a", "skerry.dev/clustersets=own"]);

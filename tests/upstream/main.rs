@@ -81,6 +81,7 @@ const CASES: &[(&str, Case)] = &[
     ("sy87_a_claim_keeps_what_a_pod_wrote", node::sy87),
     ("sy14_containers_outlive_a_restart", node::sy14),
     ("a_node_leaves_nothing", node::left_clean),
+    ("the_chart_in_a_cluster", node::in_cluster),
 ];
 
 fn main() -> ExitCode {

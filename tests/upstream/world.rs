@@ -152,10 +152,13 @@ fn skerry(folder: &Path) -> Command {
 
 fn spawn(folder: &Path, listen: SocketAddr, metrics: u16) -> Child {
     let log = std::fs::File::create(folder.join("log")).expect("a log");
+    // For whoever looks into a case that failed.
+    let level = std::env::var("SKERRY_TEST_LOG").ok();
     skerry(folder)
         .args(["up", "--write-kubeconfig=false", "--listen", &listen.to_string()])
         .args(["--metrics", &format!("127.0.0.1:{metrics}"), "--data-dir"])
         .arg(folder.join("data"))
+        .args(level.iter().flat_map(|level| ["--log-level", level.as_str()]))
         .stdout(log.try_clone().expect("the log again"))
         .stderr(log)
         .spawn()

@@ -2,6 +2,7 @@
 
 mod bench;
 mod crds;
+mod image;
 mod schemas;
 mod upstream;
 
@@ -28,6 +29,8 @@ enum Command {
     },
     /// Prints the performance figures.
     Bench(bench::Args),
+    /// Builds the static binary and its image.
+    Image(image::Args),
     /// The upstream tier: its tools and its tests.
     #[command(subcommand)]
     Upstream(upstream::Upstream),
@@ -45,6 +48,7 @@ fn main() -> anyhow::Result<()> {
         Command::Schemas(args) => schemas::run(&args),
         Command::Crds { check } => crds::run(check),
         Command::Bench(args) => bench::run(&args),
+        Command::Image(args) => image::run(&args),
         Command::Upstream(command) => upstream::run(&command),
     }
 }

@@ -4,6 +4,7 @@
 //! an older minor from a Python package. They are kept outside the checkout, each beside a stamp of what it was made
 //! from, so that a second build is a comparison of stamps.
 
+mod coredns;
 mod etcd;
 mod kubectl;
 mod node;
@@ -15,6 +16,8 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use sha2::{Digest, Sha256};
+
+use skerry_testkit::upstream::node::names;
 
 use crate::root;
 
@@ -65,10 +68,11 @@ fn build() -> anyhow::Result<()> {
     let module = root().join("tests/upstream");
     let stamp = stamp(&module, VERSION)?;
     for (tool, package) in TOOLS {
-        let build = || go_build(&module, package, &bin.join(tool), &version_flags(package));
+        let build = || go_build(&module, package, &bin.join(tool), &version_flags(package), Go::Program);
         keep(&bin, tool, &stamp, build)?;
     }
     etcd::build(&bin)?;
+    coredns::build(&bin)?;
     kubectl::fetch(&bin)?;
     println!("tools are in {}", bin.display());
     Ok(())
@@ -119,12 +123,26 @@ fn version_flags(package: &str) -> String {
     set("k8s.io/component-base/version")
 }
 
+/// What is made of a Go package.
+#[derive(Clone, Copy)]
+enum Go {
+    /// A program.
+    Program,
+    /// A program that needs no libraries.
+    Static,
+}
+
 /// Builds one package of a module into a file.
-fn go_build(module: &Path, package: &str, to: &Path, flags: &str) -> anyhow::Result<()> {
+fn go_build(module: &Path, package: &str, to: &Path, flags: &str, how: Go) -> anyhow::Result<()> {
     let part = to.with_extension("part");
-    let status = Command::new("go")
+    let mut go = Command::new("go");
+    match how {
+        Go::Program => go.arg("build"),
+        Go::Static => go.env("CGO_ENABLED", "0").arg("build"),
+    };
+    let status = go
         .current_dir(module)
-        .args(["build", "-ldflags", &format!("-s -w {flags}"), "-o"])
+        .args(["-ldflags", &format!("-s -w {flags}"), "-o"])
         .arg(&part)
         .arg(package)
         .status();
@@ -140,15 +158,27 @@ fn go_build(module: &Path, package: &str, to: &Path, flags: &str) -> anyhow::Res
 /// Builds `skerry`, then runs the test program `upstream` with the tools.
 fn test(args: &[String]) -> anyhow::Result<()> {
     let bin = bin()?;
-    for tool in TOOLS.iter().map(|t| t.0).chain([etcd::NAME]).chain(kubectl::PROGRAMS.map(|p| p.0)) {
+    for tool in
+        TOOLS.iter().map(|t| t.0).chain([etcd::NAME, names::PROGRAM]).chain(kubectl::PROGRAMS.map(|p| p.0))
+    {
         if !bin.join(tool).is_file() {
             bail!("{tool} is not in {}: run `cargo xtask upstream build`", bin.display());
         }
+    }
+    let image = bin.join("skerry-image.tar");
+    let lacks = crate::image::lacks();
+    if lacks.is_empty() {
+        // Unoptimized, as all that is tested here.
+        crate::image::build("dev", &image)?;
+    } else {
+        println!("no image: this machine lacks {}", lacks.join(", "));
+        let _none = std::fs::remove_file(&image);
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .current_dir(root())
         .env("SKERRY_UPSTREAM", "1")
+        .env("SKERRY_IMAGE", &image)
         .env("SKERRY_UPSTREAM_BIN", &bin)
         // The whole workspace, so that what `cargo test --workspace` has built is built with the same features.
         .args(["test", "--workspace", "--test", "upstream", "--", "--nocapture"])

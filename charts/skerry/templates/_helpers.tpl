@@ -21,6 +21,19 @@ app.kubernetes.io/component: {{ .part }}
 {{/* The name that the serving certificate has, and that manager and syncer dial. */}}
 {{- define "skerry.inner" -}}{{ include "skerry.store" . }}.{{ .Release.Namespace }}.svc{{- end }}
 
+{{/* The name at which the API server dials the syncer. */}}
+{{- define "skerry.link" -}}skerry-syncer.{{ .Release.Namespace }}.svc{{- end }}
+
+{{/* Host of apiServer.url, and whether it is an address: then clients check the certificate for the name inside. */}}
+{{- define "skerry.host" -}}
+{{- regexReplaceAll ":[0-9]+$" (.Values.apiServer.url | trimPrefix "https://") "" | trimPrefix "[" | trimSuffix "]" -}}
+{{- end }}
+
+{{- define "skerry.byAddress" -}}
+{{- $host := include "skerry.host" . -}}
+{{- if or (contains ":" $host) (regexMatch "^[0-9.]+$" $host) }}true{{ end -}}
+{{- end }}
+
 {{- define "skerry.frontDoor" -}}
 {{- .Values.apiServer.url | default (printf "https://%s:%v" (include "skerry.inner" .) .Values.apiServer.port) -}}
 {{- end }}

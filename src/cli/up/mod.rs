@@ -222,7 +222,8 @@ async fn start(
     };
     tasks.push(tokio::spawn(directory::run(directory, Feed { tenants, hosts }, shutdown.clone())));
 
-    let front_door = FrontDoor { url: url.to_owned(), domain: args.domain.clone(), ca_bundle };
+    let front_door =
+        FrontDoor { url: url.to_owned(), domain: args.domain.clone(), ca_bundle, server_name: String::new() };
     let embedded = Embedded::new(admin, front_door, in_process("manager"));
     let parts = Parts { hub: hub_client, settings, embedded: Some(embedded), metrics: Metrics::default() };
     tasks.push(tokio::spawn(manager::run(parts, shutdown.clone())));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use skerry_testkit::upstream::kubectl::{Kubectl, tool};
-use skerry_testkit::upstream::node::{BUSYBOX, Cluster, NodeError, Settings, names};
+use skerry_testkit::upstream::node::{BUSYBOX, Cluster, KUBECTL, NodeError, Settings, names};
 
 use crate::Outcome;
 use crate::world::{World, eventually, text};
@@ -165,8 +165,17 @@ fn walk(installed: &Installed) {
     assert_eq!(tenant.ok(&["logs", &pod]), "serving\n");
     let fetched = tenant.ok(&["exec", &pod, "--", "wget", "-qO-", "http://web.default.svc.cluster.local"]);
     assert_eq!(fetched, "afloat\n", "by its name, through its Service, over the syncer's link");
-    let api = "wget -qO- --no-check-certificate https://kubernetes.default.svc/version";
-    let version = tenant.ok(&["exec", &pod, "--", "sh", "-c", api]);
+    tenant.ok(&[
+        "run",
+        "client",
+        &format!("--image={KUBECTL}"),
+        "--restart=Never",
+        "--",
+        "kubectl",
+        "version",
+    ]);
+    tenant.ok(&["wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/client", "--timeout=60s"]);
+    let version = tenant.ok(&["logs", "client"]);
     assert!(version.contains("+skerry"), "a pod's own API server is the tenant's: {version}");
     let environment = tenant.ok(&["exec", &pod, "--", "env"]);
     assert!(environment.contains(&format!("WEB_SERVICE_HOST={}", own.as_str().expect("an address"))));
@@ -189,8 +198,10 @@ fn walk(installed: &Installed) {
     let left = hub.ok(&["get", "namespaces", "-l", "skerry.dev/tenant", "-o", "name"]);
     assert_eq!(left.trim(), "", "host namespaces are left");
     installed.helm(&["uninstall", "skerry", "--wait", "--timeout=90s"]);
-    let left = hub.ok(&["get", "pods,services,deployments,statefulsets", "-n", SYSTEM, "-o", "name"]);
-    assert_eq!(left.trim(), "", "parts of Skerry are left");
+    eventually("no part of Skerry", LIMIT, || {
+        let left = hub.ok(&["get", "pods,services,deployments,statefulsets", "-n", SYSTEM, "-o", "name"]);
+        left.trim().is_empty().then_some(())
+    });
 }
 
 /// Installed, used, and taken away.

@@ -5,6 +5,7 @@ use std::path::Path;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use serde_json::json;
 
+use super::Settings;
 use super::error::{NodeError, write};
 use super::images::PAUSE;
 use super::lacks::PLUGINS;
@@ -76,7 +77,7 @@ SystemdCgroup = false
 
 /// The kubelet: files of pods follow their objects within seconds, and no image is ever collected, for none can be
 /// pulled again.
-pub fn kubelet(folder: &Path, group: &str) -> Result<(), NodeError> {
+pub fn kubelet(folder: &Path, group: &str, cluster: &Settings) -> Result<(), NodeError> {
     let settings = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
         "authentication": {
@@ -89,7 +90,7 @@ pub fn kubelet(folder: &Path, group: &str) -> Result<(), NodeError> {
         "containerRuntimeEndpoint": format!("unix://{}", folder.join("containerd.sock").display()),
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "failCgroupV1": false,
-        "failSwapOn": false, "clusterDomain": "cluster.local",
+        "failSwapOn": false, "clusterDomain": "cluster.local", "clusterDNS": cluster.dns.as_slice(),
         "imageGCHighThresholdPercent": 100,
         "nodeStatusUpdateFrequency": "5s",
         "resolvConf": "",
