@@ -482,6 +482,11 @@ async fn kept_secret(up: &Up, hub: &Client) {
         ("the log", std::fs::read_to_string(up.path("log")).unwrap()),
         ("metrics", get_plain(&up.metrics, "/metrics")),
     ];
+    let page = &seen[1].1;
+    for part in ["skerry_apiserver_requests_total", "skerry_ready_seconds_count", "skerry_syncer_tenants"] {
+        assert!(page.contains(part), "one page for all parts of the process: {part}");
+    }
+    assert_eq!(page.matches("# EOF").count(), 1, "{page}");
     for (what, path) in [
         ("profiles", "/apis/multicluster.x-k8s.io/v1alpha1/clusterprofiles"),
         ("decisions", "/apis/multicluster.x-k8s.io/v1alpha1/placementdecisions"),

@@ -9,8 +9,8 @@ use clap::Args;
 use kube::Client;
 use skerry_kit::error::chain;
 use skerry_syncer::{DnsServers, EmbeddedSource, Syncer, SyncerConfig};
-use skerry_telemetry::Shutdown;
 use skerry_telemetry::logs::{self, Format};
+use skerry_telemetry::{Metrics, Shutdown};
 use tokio::sync::watch;
 
 use super::adapters::directory::{self, Directory, Feed};
@@ -18,6 +18,7 @@ use super::exit::Failure;
 use super::hub::HubArgs;
 use super::link::{self, TlsFiles};
 use super::manager::{ByPath, apiserver_config, ca_bundle};
+use super::ops;
 use crate::control_plane::embedded::SystemClients;
 use crate::inventory::InventorySettings;
 
@@ -44,6 +45,9 @@ pub struct SyncerArgs {
     /// Authority of the API server's certificate, PEM; its common name is skerry-apiserver.
     #[arg(long, value_name = "FILE", requires = "link_address")]
     link_ca: Option<PathBuf>,
+    /// Address of /metrics, /livez, /readyz.
+    #[arg(long, value_name = "IP:PORT")]
+    metrics: Option<SocketAddr>,
     /// Log lines: text or json.
     #[arg(long, default_value = "text", value_name = "FORM")]
     log_format: Format,
@@ -87,12 +91,18 @@ pub async fn run(args_hub: &HubArgs, args: SyncerArgs) -> Result<(), Failure> {
         tracing::info!(address = %link.address()?, "the API server is awaited");
         tokio::spawn(link.serve(Arc::new(syncer.handle()), shutdown.clone()));
     }
+    let metrics = Metrics::default();
+    syncer.handle().register(&metrics);
+    let serving = ops::serve(args.metrics, metrics, shutdown.clone()).await?;
     let running = tokio::spawn(syncer.run(shutdown.token()));
     let feeding = tokio::spawn(directory::run(directory, Feed { tenants, hosts }, shutdown.clone()));
     let signal = shutdown.on_signals().await?;
     tracing::info!(signal = signal.unwrap_or("shutdown"), "stopping");
     let _ = running.await;
     let _ = feeding.await;
+    if let Some(serving) = serving {
+        let _ = serving.await;
+    }
     Ok(())
 }
 

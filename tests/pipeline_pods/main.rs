@@ -13,6 +13,7 @@
 
 mod dns;
 mod ending;
+mod figures;
 mod gates;
 mod hub;
 mod kinds;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prometheus_client::collector::Collector;
 use prometheus_client::registry::{Metric, Registry};
 
 /// Shared registry. Cloning gives another handle to the same one.
@@ -20,6 +21,12 @@ impl Metrics {
         let mut registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         registry.register(name, help, metric.clone());
         metric
+    }
+
+    /// Registers what is read anew at each look.
+    pub fn collect(&self, collector: impl Collector) {
+        let mut registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register_collector(Box::new(collector));
     }
 
     /// The text that `/metrics` answers with.

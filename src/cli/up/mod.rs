@@ -205,6 +205,9 @@ async fn start(
     config.hub = in_process("syncer").tenant(&hub_id);
     config.dns = dns_servers(url);
     let syncer = Syncer::new(config);
+    let metrics = Metrics::default();
+    syncer.handle().register(&metrics);
+    server.metrics().attach(metrics.clone());
     server.attach_service_gate(Arc::new(Gate(syncer.handle())));
     let simulated: Arc<dyn Tunnel> = Arc::new(Simulated);
     server.attach_tunnel(Arc::new(Ways {
@@ -225,7 +228,7 @@ async fn start(
     let front_door =
         FrontDoor { url: url.to_owned(), domain: args.domain.clone(), ca_bundle, server_name: String::new() };
     let embedded = Embedded::new(admin, front_door, in_process("manager"));
-    let parts = Parts { hub: hub_client, settings, embedded: Some(embedded), metrics: Metrics::default() };
+    let parts = Parts { hub: hub_client, settings, embedded: Some(embedded), metrics };
     tasks.push(tokio::spawn(manager::run(parts, shutdown.clone())));
     Ok(tasks)
 }

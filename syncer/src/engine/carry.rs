@@ -1,6 +1,12 @@
 //! One pass over one object: both sides as they are now, a decision, at most one write down and one up (EN10, EN11).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -46,6 +52,8 @@ pub(super) struct Pass {
     pub(super) facts: Facts,
     pub(super) wire: Wire,
     pub(super) cost: Cost,
+    /// Whether anything was written to the host, and to the tenant.
+    pub(super) wrote: (AtomicBool, AtomicBool),
 }
 
 /// Result of a pass: when to look again.
@@ -54,7 +62,7 @@ pub(super) type Next = Result<Option<Duration>, StepError>;
 impl Pass {
     pub(super) fn new(engine: Arc<Engine>, tenant: Arc<Tenant>) -> Self {
         let (facts, wire) = (tenant.facts(), tenant.wire());
-        Self { engine, tenant, facts, wire, cost: Cost::default() }
+        Self { engine, tenant, facts, wire, cost: Cost::default(), wrote: Default::default() }
     }
 
     pub(super) fn host(&self) -> &Wire {
@@ -64,6 +72,8 @@ impl Pass {
     /// Counts a write.
     pub(super) fn wrote(&self, side: &'static str, verb: &'static str, kind: Kind) {
         self.cost.one();
+        let wrote = if side == "host_writes_total" { &self.wrote.0 } else { &self.wrote.1 };
+        wrote.store(true, Ordering::Relaxed);
         self.engine.counts.add(side, &format!("{verb} {}", kind.plural()));
     }
 

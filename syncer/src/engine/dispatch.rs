@@ -38,6 +38,7 @@ pub(super) async fn run(engine: Arc<Engine>, host: Arc<Host>) {
 
 async fn work(engine: Arc<Engine>, host: Arc<Host>, item: Item) {
     let tenant = engine.tenants.read().get(&item.tenant).cloned();
+    let since = host.queue.since(&item);
     let mut cost = 1;
     let outcome = match tenant.filter(|t| Arc::ptr_eq(&t.host, &host)) {
         None => Outcome::Done,
@@ -49,6 +50,10 @@ async fn work(engine: Arc<Engine>, host: Arc<Host>, item: Item) {
                 () = stop.cancelled() => Ok(None),
                 result = one(&pass, &item.what) => result,
             };
+            if let (What::Object(key), Some(since), Ok(_)) = (&item.what, since, &result) {
+                let [to_host, to_tenant] = [&pass.wrote.0, &pass.wrote.1].map(|w| w.load(Ordering::Relaxed));
+                engine.timings.passed(key.kind, since.elapsed(), to_host, to_tenant);
+            }
             cost = pass.cost.total().max(1);
             pass.tenant.moved.store(true, Ordering::Release);
             tracing::trace!(tenant = &*pass.tenant.id, what = ?item.what, cost, result = ?result, "looked at");

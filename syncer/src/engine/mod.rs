@@ -14,6 +14,7 @@ pub(crate) mod gate;
 mod hosts;
 mod ledger;
 mod links;
+mod metrics;
 pub mod model;
 mod namespaces;
 mod observe;
@@ -130,6 +131,7 @@ pub(crate) struct Engine {
     /// A tenant is open now: its state is not left to the next tick.
     pub(crate) stirred: tokio::sync::Notify,
     pub(crate) counts: report::Counts,
+    pub(crate) timings: metrics::Timings,
     /// Wildcard watches that hold everything up to now; tenants open after all of them do.
     pub(crate) live: watch::Sender<usize>,
     /// How many there are; 0 while unknown.
@@ -166,6 +168,7 @@ impl Syncer {
             states: watch::Sender::new(Arc::new(BTreeMap::new())),
             stirred: tokio::sync::Notify::new(),
             counts: report::Counts::default(),
+            timings: metrics::Timings::default(),
             live: watch::Sender::new(0),
             wanted: watch::Sender::new(0),
             tasks: TaskTracker::new(),

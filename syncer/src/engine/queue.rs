@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
+    collections::{BinaryHeap, HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,7 +10,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::model::Key;
+use super::{metrics::Timings, model::Key};
 
 /// What a worker is asked to look at. It carries no event: current state decides (EN10).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +47,17 @@ pub enum Lane {
     Patrol,
 }
 
+impl Lane {
+    /// As metrics name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Lane::Urgent => "urgent",
+            Lane::Change => "change",
+            Lane::Patrol => "patrol",
+        }
+    }
+}
+
 const LANES: [(Lane, u8); 3] = [(Lane::Urgent, 8), (Lane::Change, 4), (Lane::Patrol, 1)];
 
 #[derive(Default)]
@@ -63,14 +74,14 @@ impl Tenant {
         self.lanes.iter().map(VecDeque::len).sum()
     }
 
-    fn pop(&mut self) -> Option<Item> {
+    fn pop(&mut self) -> Option<(Item, Lane)> {
         for _ in 0..2 {
-            for n in 0..LANES.len() {
+            for (n, (lane, _)) in LANES.into_iter().enumerate() {
                 if self.credit[n] > 0
                     && let Some(item) = self.lanes[n].pop_front()
                 {
                     self.credit[n] -= 1;
-                    return Some(item);
+                    return Some((item, lane));
                 }
             }
             self.credit = LANES.map(|(_, share)| share);
@@ -84,7 +95,8 @@ struct State {
     tenants: HashMap<Arc<str>, Tenant>,
     ring: VecDeque<Arc<str>>,
     queued: HashMap<Item, Instant>,
-    processing: HashSet<Item>,
+    /// Those being worked on, and since when they were queued.
+    processing: HashMap<Item, Instant>,
     again: HashMap<Item, Lane>,
     later: BinaryHeap<Reverse<(Instant, u64)>>,
     due: HashMap<u64, (Item, Lane)>,
@@ -97,11 +109,17 @@ struct State {
 #[derive(Default)]
 pub struct Queue {
     state: Mutex<State>,
+    timings: Timings,
     /// Wakes the dispatcher.
     pub wake: Notify,
 }
 
 impl Queue {
+    /// An empty queue whose waits are timed there.
+    pub(crate) fn new(timings: Timings) -> Self {
+        Self { timings, ..Self::default() }
+    }
+
     /// Adds a key; one that is queued stays where it is, one being worked on is looked at again afterwards.
     pub fn add(&self, item: Item, lane: Lane) {
         self.state.lock().add(item, lane);
@@ -131,7 +149,22 @@ impl Queue {
 
     /// The next key to work on, when one tenant may have at most `share` at a time while others wait.
     pub fn next(&self, share: usize) -> Option<Item> {
-        self.state.lock().next(share)
+        let (item, lane, since) = self.state.lock().next(share)?;
+        self.timings.waited(lane, since.elapsed());
+        Some(item)
+    }
+
+    /// Since when a key that is worked on was queued.
+    pub fn since(&self, item: &Item) -> Option<Instant> {
+        self.state.lock().processing.get(item).copied()
+    }
+
+    /// Keys that wait, by lane.
+    pub fn depth(&self) -> [(Lane, usize); 3] {
+        let state = self.state.lock();
+        let of = |n: usize| state.tenants.values().map(|t| t.lanes.get(n).map_or(0, VecDeque::len)).sum();
+        let [urgent, change, patrol] = LANES.map(|(lane, _)| lane);
+        [(urgent, of(0)), (change, of(1)), (patrol, of(2))]
     }
 
     /// When the next appointment is due.
@@ -199,7 +232,7 @@ impl Queue {
     /// Keys queued or being worked on, and the age of the oldest queued one.
     pub fn backlog(&self, tenant: &str) -> (usize, Duration) {
         let state = self.state.lock();
-        let busy = state.processing.iter().filter(|item| &*item.tenant == tenant).count();
+        let busy = state.processing.keys().filter(|item| &*item.tenant == tenant).count();
         let queued = state.queued.iter().filter(|(item, _)| &*item.tenant == tenant);
         let (count, oldest) = queued.fold((0, None), |(count, oldest): (usize, Option<Instant>), (_, at)| {
             (count + 1, Some(oldest.map_or(*at, |o| o.min(*at))))
@@ -238,7 +271,7 @@ impl State {
     }
 
     fn add(&mut self, item: Item, lane: Lane) {
-        if self.processing.contains(&item) {
+        if self.processing.contains_key(&item) {
             self.again.insert(item, lane);
             return;
         }
@@ -270,7 +303,7 @@ impl State {
         }
     }
 
-    fn next(&mut self, share: usize) -> Option<Item> {
+    fn next(&mut self, share: usize) -> Option<(Item, Lane, Instant)> {
         self.promote();
         let others = self.ring.len() > 1;
         for _ in 0..self.ring.len() * 2 {
@@ -295,15 +328,15 @@ impl State {
                 self.ring.rotate_left(1);
                 continue;
             }
-            let Some(item) = tenant.pop() else {
+            let Some((item, lane)) = tenant.pop() else {
                 self.ring.rotate_left(1);
                 continue;
             };
             tenant.deficit -= 1;
             tenant.inflight += 1;
-            self.queued.remove(&item);
-            self.processing.insert(item.clone());
-            return Some(item);
+            let since = self.queued.remove(&item).unwrap_or_else(Instant::now);
+            self.processing.insert(item.clone(), since);
+            return Some((item, lane, since));
         }
         None
     }

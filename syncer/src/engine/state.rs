@@ -15,6 +15,7 @@ use skerry_kit::isolation::{NetworkIsolation, Served};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    metrics::Timings,
     model::{Key, Model},
     queue::{Item, Lane, Queue, What, Window},
 };
@@ -62,13 +63,13 @@ pub struct Host {
 
 impl Host {
     /// A host without facts.
-    pub fn new(entry: HostEntry, stop: CancellationToken) -> Self {
+    pub(crate) fn new(entry: HostEntry, timings: Timings, stop: CancellationToken) -> Self {
         let wire = Wire::new(entry.client.clone());
         let facts = HostFacts { simulated: entry.simulated, ..HostFacts::default() };
         Self {
             entry,
             wire,
-            queue: Queue::default(),
+            queue: Queue::new(timings),
             window: Mutex::default(),
             inflight: AtomicUsize::new(0),
             facts: RwLock::new(Arc::new(facts)),

@@ -41,7 +41,7 @@ impl Engine {
             if hosts.contains_key(&entry.name) {
                 continue;
             }
-            let host = Arc::new(Host::new(entry.clone(), stop.child_token()));
+            let host = Arc::new(Host::new(entry.clone(), self.timings.clone(), stop.child_token()));
             hosts.insert(entry.name.clone(), host.clone());
             self.tasks.spawn(hosts::run(self.clone(), host.clone()));
             self.tasks.spawn(dispatch::run(self.clone(), host));

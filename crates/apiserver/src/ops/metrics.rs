@@ -1,5 +1,7 @@
 //! Counters of the process, without tenant labels, and gauges of one tenant for itself (J3).
 
+use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::Response;
@@ -31,6 +33,8 @@ pub struct LimitLabels {
 /// What the process counts.
 pub struct Metrics {
     registry: Registry,
+    /// What other parts of the process count.
+    others: OnceLock<skerry_telemetry::Metrics>,
     requests: Family<RequestLabels, Counter>,
     latency: Histogram,
     refusals: Family<LimitLabels, Counter>,
@@ -52,7 +56,7 @@ impl Default for Metrics {
         registry.register("limit_refusals", "Refusals by limit", refusals.clone());
         registry.register("panics", "Requests that ended in a panic", panics.clone());
         registry.register("connections", "Open connections", connections.clone());
-        Self { registry, requests, latency, refusals, panics, connections }
+        Self { registry, others: OnceLock::new(), requests, latency, refusals, panics, connections }
     }
 }
 
@@ -76,16 +80,29 @@ impl Metrics {
         self.refusals.get_or_create(&LimitLabels { limit }).inc();
     }
 
+    /// Shows what other parts of the process count on the same page; the first attached stays.
+    pub fn attach(&self, others: skerry_telemetry::Metrics) {
+        let _first = self.others.set(others);
+    }
+
     /// `/metrics` of the process.
     pub fn encode(&self) -> Response<Body> {
-        encode(&self.registry)
+        let mut out = String::new();
+        let own = text::encode_registry(&mut out, &self.registry);
+        let others =
+            self.others.get().map_or_else(|| Ok("# EOF\n".to_owned()), skerry_telemetry::Metrics::encode);
+        page(own.and(others).map(|others| out + &others))
     }
 }
 
 fn encode(registry: &Registry) -> Response<Body> {
     let mut out = String::new();
-    match text::encode(&mut out, registry) {
-        Ok(()) => body::answer(200, CONTENT_TYPE, out),
+    page(text::encode(&mut out, registry).map(|()| out))
+}
+
+fn page(text: Result<String, fmt::Error>) -> Response<Body> {
+    match text {
+        Ok(out) => body::answer(200, CONTENT_TYPE, out),
         Err(_) => body::answer(500, "text/plain; charset=utf-8", "metrics cannot be encoded"),
     }
 }
