@@ -13,15 +13,21 @@
 
 mod dns;
 mod ending;
+mod failing;
+mod faults;
+mod floods;
 mod gates;
 mod hub;
 mod kinds;
 mod kubelet;
 mod life;
+mod many;
 mod matrix;
 mod nodes;
 mod policies;
 mod restart;
+mod rewound;
+mod rights;
 mod rivals;
 mod services;
 mod strangers;
