@@ -109,7 +109,7 @@ async fn reconcile_fm2_the_tenant_is_down() {
         for line in [&w.to_tenants, &w.to_shards] {
             line.rule(|_| Fate::Page(404));
         }
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
         let after = [uids(&w, "pods").await, uids(&w, "secrets").await, uids(&w, "configmaps").await];
         assert_eq!(before, after);
         let seen = w.tenant.get(&w.path("pods", "web")).await.expect("there");
@@ -325,7 +325,7 @@ async fn reconcile_sy11_lists_streams_and_lost_events() {
             });
             line.cut();
         }
-        tokio::time::sleep(Duration::from_secs(4)).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(before, [uids(&w, "pods").await, uids(&w, "services").await, uids(&w, "secrets").await]);
         assert!(
             w.handle().counts().iter().all(|(_, label, _)| !label.starts_with("delete")),

@@ -475,48 +475,6 @@ impl Model {
         true
     }
 
-    /// The host went back in time: what was seen of a kind is compared anew, and what had gone may be back (FM8).
-    pub fn rewind_host(&mut self, kind: Kind) {
-        for (_, entry) in self.entries.range_mut(Key::new(kind, "", "")..).take_while(|(k, _)| k.kind == kind)
-        {
-            entry.gone = None;
-            entry.settled = None;
-            if let Some(seen) = &mut entry.host {
-                seen.version = 0;
-            }
-        }
-    }
-
-    /// The tenant's store went back in time (FM9).
-    pub fn rewind_tenant(&mut self, kind: Kind) {
-        self.newest.remove(&kind);
-        for (_, entry) in self.entries.range_mut(Key::new(kind, "", "")..).take_while(|(k, _)| k.kind == kind)
-        {
-            entry.deleted_at = 0;
-            entry.settled = None;
-            if let Some(seen) = &mut entry.tenant {
-                seen.version = 0;
-            }
-        }
-    }
-
-    /// Whether the host's object is another or a later one than what is known.
-    pub fn is_behind_host(&self, key: &Key, object: &HostObj) -> bool {
-        let Some(entry) = self.entries.get(key) else { return true };
-        entry.gone.as_deref() != Some(object.uid())
-            && entry
-                .host
-                .as_ref()
-                .is_none_or(|seen| *seen.uid != *object.uid() || seen.version < object.version())
-    }
-
-    /// Whether the tenant's object is another or a later one than what is known.
-    pub fn is_behind_tenant(&self, key: &Key, object: &TenantObj) -> bool {
-        let Some(entry) = self.entries.get(key) else { return true };
-        entry.deleted_at < object.version()
-            && entry.tenant.as_ref().is_none_or(|seen| seen.version < object.version())
-    }
-
     /// Forgets an entry that is on neither side.
     pub fn prune(&mut self, key: &Key) {
         let empty = |e: &Entry| e.tenant.is_none() && e.host.is_none() && e.refs.is_empty();
@@ -560,5 +518,6 @@ impl Model {
     }
 }
 
+mod anew;
 #[cfg(test)]
 mod tests;
