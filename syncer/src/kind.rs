@@ -145,6 +145,11 @@ impl Kind {
         !matches!(self, Kind::Namespace | Kind::PersistentVolume | Kind::StorageClass | Kind::Node)
     }
 
+    /// Whether a server may do without it.
+    pub const fn optional(self) -> bool {
+        !matches!(self.api_version().as_bytes(), b"v1")
+    }
+
     /// Whether the host is watched for it; Secrets and ConfigMaps are read per namespace instead (EN4).
     pub const fn host_watched(self) -> bool {
         !matches!(self, Kind::ConfigMap | Kind::Secret | Kind::ServiceAccount)

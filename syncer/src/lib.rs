@@ -26,6 +26,7 @@ pub mod kinds;
 pub mod mapping;
 mod net;
 pub mod object;
+mod raw;
 pub mod refusal;
 pub mod settings;
 mod status;
@@ -34,7 +35,7 @@ mod wire;
 pub use directory::{Effective, EmbeddedSource, HostEntry, Owner, Reach, TenantEntry};
 pub use dns::Servers as DnsServers;
 pub use engine::{
-    Periods, Syncer, SyncerConfig, SyncerHandle,
+    Held, Periods, Syncer, SyncerConfig, SyncerHandle,
     gate::{Allocation, ReserveError},
     tunnel::{HostStream, PodStream, StreamError, StreamHead},
 };

@@ -41,6 +41,10 @@ pub trait Fields {
     fn generation(&self) -> i64 {
         self.value().pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default()
     }
+    /// Why it could not be decoded, where nothing but its metadata is known (FM11).
+    fn unreadable(&self) -> Option<&str> {
+        self.value().get(crate::raw::UNREADABLE)?.as_str()
+    }
     /// Whether a deletion is under way.
     fn deleting(&self) -> bool {
         self.value().pointer("/metadata/deletionTimestamp").is_some_and(|v| !v.is_null())

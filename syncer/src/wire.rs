@@ -1,9 +1,15 @@
 //! Calls to an API server as trees: no kind of ours has a type of its own, and one bad object fails alone.
 
+use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use serde_json::{Value, json};
+
+use crate::{
+    kind::Kind,
+    raw::{self, Page},
+};
 
 /// Field manager of everything the syncer writes (EN13).
 pub const FIELD_MANAGER: &str = "skerry-syncer";
@@ -57,9 +63,14 @@ impl WireError {
         }
     }
 
-    /// 404.
+    /// 404 by an API server's own word; another's, on the way there, says nothing of an object.
     pub fn not_found(&self) -> bool {
-        self.code() == 404
+        matches!(self, WireError::Status { code: 404, reason, .. } if reason == "NotFound")
+    }
+
+    /// 404 for a kind that a server may lack.
+    pub(crate) fn unserved(&self, kind: Kind) -> bool {
+        self.code() == 404 && kind.optional()
     }
 
     /// 409.
@@ -74,7 +85,12 @@ impl WireError {
 
     /// Whether there was no answer of an API server at all.
     pub fn unreachable(&self) -> bool {
-        matches!(self, WireError::Call(_) | WireError::Read(_) | WireError::Timeout)
+        match self {
+            WireError::Call(_) | WireError::Read(_) | WireError::Timeout | WireError::Decode(_) => true,
+            // What stands before a server that is down answers for it, and without a Status.
+            WireError::Status { code: 404 | 500 | 502..=504, reason, .. } => reason.is_empty(),
+            WireError::Status { .. } | WireError::Request(_) => false,
+        }
     }
 
     /// A stable word for metrics and logs.
@@ -118,16 +134,34 @@ impl Wire {
         content: Option<&str>,
         body: Option<&Value>,
     ) -> Result<Value, WireError> {
+        let bytes = self.bytes(accept, method, path, content, body).await?;
+        raw::object(&bytes).map_err(WireError::Decode)
+    }
+
+    async fn bytes(
+        &self,
+        accept: &str,
+        method: Method,
+        path: &str,
+        content: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<Bytes, WireError> {
         let run = async {
             let response = self.send(accept, method, path, content, body).await?;
             let (parts, body) = response.into_parts();
             let bytes = body.collect().await.map_err(WireError::Read)?.to_bytes();
             if parts.status.is_success() {
-                return serde_json::from_slice(&bytes).map_err(WireError::Decode);
+                return Ok(bytes);
             }
             Err(status_error(&parts, &bytes))
         };
         tokio::time::timeout(CALL, run).await.unwrap_or(Err(WireError::Timeout))
+    }
+
+    /// GET of a page of a list.
+    pub(crate) async fn page(&self, path: &str) -> Result<Page, WireError> {
+        let bytes = self.bytes(JSON, Method::GET, path, None, None).await?;
+        raw::page(&bytes).map_err(WireError::Decode)
     }
 
     async fn send(
@@ -163,7 +197,9 @@ impl Wire {
 
     /// A collection's metadata alone.
     pub async fn list_metadata(&self, path: &str) -> Result<Value, WireError> {
-        self.call(PARTIAL_LIST, Method::GET, path, None, None).await
+        let bytes = self.bytes(PARTIAL_LIST, Method::GET, path, None, None).await?;
+        let page = raw::page(&bytes).map_err(WireError::Decode)?;
+        Ok(json!({"metadata": page.metadata, "items": page.items}))
     }
 
     /// POST to a collection or subresource.

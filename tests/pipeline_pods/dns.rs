@@ -6,13 +6,19 @@ use std::time::{Duration, Instant};
 use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 use serde_json::{Value, json};
+use skerry_syncer::TenantEntry;
 use tokio::net::UdpSocket;
 
 use crate::world::World;
 
 /// Where the tenant's DNS is: behind the Service of its home namespace.
-async fn server(w: &World) -> SocketAddr {
-    let home = w.entry.mapping().home();
+pub async fn server(w: &World) -> SocketAddr {
+    server_of(w, &w.entry).await
+}
+
+/// The same for any tenant of the host.
+pub async fn server_of(w: &World, tenant: &TenantEntry) -> SocketAddr {
+    let home = tenant.mapping().home();
     let path = format!("/apis/discovery.k8s.io/v1/namespaces/{home}/endpointslices/dns");
     let slice = w.host.until("the slice", &path, |_| true).await;
     let port = slice["ports"][0]["port"].as_u64().expect("a port");
@@ -22,7 +28,7 @@ async fn server(w: &World) -> SocketAddr {
     format!("{address}:{port}").parse().expect("an address")
 }
 
-async fn ask(server: SocketAddr, name: &str, kind: RecordType) -> Message {
+pub async fn ask(server: SocketAddr, name: &str, kind: RecordType) -> Message {
     let mut question = Message::query();
     question.metadata.recursion_desired = true;
     question.add_query(Query::query(Name::from_ascii(name).expect("a name"), kind));
@@ -42,9 +48,11 @@ async fn addresses(server: SocketAddr, name: &str) -> Vec<String> {
 
 /// Asks until the answer is as wanted: within a second of its event (DN2).
 async fn until(server: SocketAddr, name: &str, wanted: &[String]) {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(15);
     loop {
-        let found = addresses(server, name).await;
+        // Whoever asks before the port is open gets no answer at all.
+        let asked = tokio::time::timeout(Duration::from_secs(1), addresses(server, name)).await;
+        let found = asked.unwrap_or_default();
         if found == wanted {
             return;
         }

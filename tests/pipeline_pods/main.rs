@@ -13,17 +13,23 @@
 
 mod dns;
 mod ending;
+mod failing;
+mod faults;
 mod figures;
+mod floods;
 mod gates;
 mod hub;
 mod kinds;
 mod kubelet;
 mod life;
 mod link;
+mod many;
 mod matrix;
 mod nodes;
 mod policies;
 mod restart;
+mod rewound;
+mod rights;
 mod rivals;
 mod services;
 mod strangers;

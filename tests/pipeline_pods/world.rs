@@ -11,16 +11,21 @@ use std::{
 use http::Request;
 use kube::client::Body;
 use serde_json::{Value, json};
+use skerry_api::labels;
+use skerry_api::rights::{self, HOST_ACCOUNT, HOST_ROLE, SYNC_ROLE};
 use skerry_apiserver::config::{Role, ServerConfig, TenantSpec};
 use skerry_apiserver::identity::Identity;
 use skerry_apiserver::listen::Server;
 use skerry_apiserver::tenant::TenantId;
+use skerry_kit::isolation::Subject;
 use skerry_syncer::{
     DnsServers, EmbeddedSource, HostEntry, Periods, Reach, Syncer, SyncerConfig, SyncerHandle, TenantEntry,
     facts::Network,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::faults::{Asked, Line};
 
 /// One API server.
 #[derive(Clone)]
@@ -132,10 +137,30 @@ pub struct World {
     pub host: Cluster,
     pub entry: TenantEntry,
     pub namespace: String,
+    /// The syncer's ways to its tenants, to its host, and to the shards of the server.
+    pub to_tenants: Arc<Line>,
+    pub to_host: Arc<Line>,
+    pub to_shards: Arc<Line>,
+    /// For syncers that start from now on.
+    pub periods: Periods,
     running: Option<Running>,
     server: Option<Arc<Server>>,
     /// The syncer's client of a host apart from the tenant's server.
     apart: Option<kube::Client>,
+    /// Other tenants on the same host.
+    others: Vec<Arc<TenantEntry>>,
+}
+
+/// Another tenant on the host of a [`World`].
+pub struct Neighbour {
+    pub tenant: Cluster,
+    pub entry: TenantEntry,
+    pub namespace: String,
+}
+
+/// Names of what a host holds of a tenant begin so.
+pub fn prefix(entry: &TenantEntry) -> String {
+    format!("sk-{}-", entry.id)
 }
 
 /// A host of a server of its own.
@@ -188,6 +213,15 @@ impl Kill {
     }
 }
 
+/// A tenant as the directory gives it to the syncer.
+fn entry(name: &str, uid: &str, id: &str, tenant: &Cluster, reach: Reach, agreed: bool) -> TenantEntry {
+    let object = json!({"metadata": {"name": name, "namespace": "team-a", "uid": uid, "generation": 1},
+        "spec": {"podSecurity": {"enforce": "privileged"}, "sync": {}},
+        "status": {"id": id, "hosts": [{"name": "h"}], "class": {"name": "standard"}}});
+    let network = Network { front_door: vec!["10.9.9.9".into()], port: 6443, ..Network::default() };
+    TenantEntry::of(&object, &Value::Null, tenant.0.clone(), reach, network, agreed).expect("entry")
+}
+
 impl World {
     pub async fn new(name: &str, agreed: bool) -> Self {
         Self::with(name, agreed, &["10.96.0.0/12"], None).await
@@ -235,18 +269,95 @@ impl World {
             None => (host, None),
         };
         let reach = if server.is_some() { Reach::Embedded } else { Reach::Own };
-        let object = json!({"metadata": {"name": name, "namespace": "team-a", "uid": uid, "generation": 1},
-            "spec": {"podSecurity": {"enforce": "privileged"}, "sync": {}},
-            "status": {"id": id, "hosts": [{"name": "h"}], "class": {"name": "standard"}}});
-        let network = Network { front_door: vec!["10.9.9.9".into()], port: 6443, ..Network::default() };
-        let entry =
-            TenantEntry::of(&object, &Value::Null, tenant.0.clone(), reach, network, agreed).expect("entry");
+        let entry = entry(name, &uid, &id, &tenant, reach, agreed);
         let namespace = format!("{name}-{}", std::process::id());
-        let mut world = Self { tenant, host, running: None, entry, namespace, server, apart };
+        let mut world = Self {
+            tenant,
+            host,
+            entry,
+            namespace,
+            to_tenants: Arc::default(),
+            to_host: Arc::default(),
+            to_shards: Arc::default(),
+            periods: Periods {
+                patrol: Duration::from_secs(3),
+                unreferenced: Duration::from_secs(1),
+                idle_node: Duration::from_secs(2),
+                pending: Duration::from_secs(3),
+                ..Periods::default()
+            },
+            running: None,
+            server,
+            apart,
+            others: Vec::new(),
+        };
+        if world.has_rights() {
+            world.grant().await;
+        }
         world.start(None);
         world.fresh(&world.namespace.clone()).await;
         world.synced("CaughtUp").await;
         world
+    }
+
+    /// Whether the syncer has the chart's rights on the host, and no more: where the host is of this process.
+    fn has_rights(&self) -> bool {
+        self.server.is_some() && self.apart.is_none()
+    }
+
+    /// The roles of the chart, as a join makes them on a host (tenancy I9).
+    async fn grant(&self) {
+        const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
+        let system = labels::SYSTEM_NAMESPACE;
+        let account = json!([{"kind": "ServiceAccount", "name": HOST_ACCOUNT, "namespace": system}]);
+        let role_ref =
+            |kind: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": HOST_ROLE});
+        let named = json!({"name": HOST_ROLE});
+        let inner = format!("{RBAC}/namespaces/{system}");
+        for (path, object) in [
+            ("/api/v1/namespaces".to_owned(), json!({"metadata": {"name": system}})),
+            (
+                format!("/api/v1/namespaces/{system}/serviceaccounts"),
+                json!({"metadata": {"name": HOST_ACCOUNT}}),
+            ),
+            (
+                format!("{RBAC}/clusterroles"),
+                json!({"metadata": {"name": SYNC_ROLE}, "rules": rights::tenant_sync()}),
+            ),
+            (format!("{RBAC}/clusterroles"), json!({"metadata": named, "rules": rights::host()})),
+            (
+                format!("{RBAC}/clusterrolebindings"),
+                json!({"metadata": named, "roleRef": role_ref("ClusterRole"), "subjects": account}),
+            ),
+            (format!("{inner}/roles"), json!({"metadata": named, "rules": rights::host_system()})),
+            (
+                format!("{inner}/rolebindings"),
+                json!({"metadata": named, "roleRef": role_ref("Role"), "subjects": account}),
+            ),
+        ] {
+            self.host.post(&path, object).await;
+        }
+    }
+
+    /// Makes another tenant on the same host, with a namespace of its own.
+    pub async fn join(&mut self, name: &str) -> Neighbour {
+        let uid = format!("{name}-{}", std::process::id());
+        let defaults = ServerConfig::from_yaml("store: {backend: memory}").expect("config").tenant_defaults;
+        let spec = TenantSpec::new(TenantId::of_uid(&uid), &uid, Role::Tenant, &defaults);
+        self.server().tenants().create(spec).await.expect("tenant");
+        let tenant = Cluster(self.server().client(TenantId::of_uid(&uid), Identity::system("admin")));
+        let id = skerry_api::ids::tenant_id(&uid);
+        let entry = entry(name, &uid, &id, &tenant, Reach::Embedded, false);
+        let mut served = entry.clone();
+        served.client = self.to_tenants.client(self.own(&tenant, &uid));
+        self.others.push(Arc::new(served));
+        self.give(self.entry.clone());
+        let namespace = uid;
+        let object = json!({"metadata": {"name": namespace, "labels": {"team": "a"}}});
+        tenant.post("/api/v1/namespaces", object).await;
+        let sa = format!("/api/v1/namespaces/{namespace}/serviceaccounts/default");
+        tenant.until("default account", &sa, |_| true).await;
+        Neighbour { tenant, entry, namespace }
     }
 
     /// Makes a namespace and waits for its account.
@@ -282,26 +393,25 @@ impl World {
         to_host: impl Fn(kube::Client) -> kube::Client,
     ) -> Running {
         let mut entry = self.entry.clone();
-        entry.client = to_tenant(self.own(&self.tenant, &self.entry.owner.uid));
-        let (tenants, tenants_rx) = watch::channel(Arc::new(vec![Arc::new(entry)]));
+        entry.client = to_tenant(self.to_tenants.client(self.own(&self.tenant, &self.entry.owner.uid)));
+        let (tenants, tenants_rx) = watch::channel(self.all(entry));
+        let own = self.apart.clone().unwrap_or_else(|| self.own(&self.host, "the-host"));
+        let subject =
+            Subject { namespace: labels::SYSTEM_NAMESPACE.to_owned(), name: HOST_ACCOUNT.to_owned() };
         let host = HostEntry {
             name: "h".into(),
-            client: to_host(self.apart.clone().unwrap_or_else(|| self.own(&self.host, "the-host"))),
+            client: to_host(self.to_host.client(own)),
             simulated: false,
-            subject: None,
+            subject: self.has_rights().then_some(subject),
         };
         let (hosts, hosts_rx) = watch::channel(Arc::new(vec![host]));
         let mut config = SyncerConfig::new(tenants_rx, hosts_rx);
-        config.periods = Periods {
-            patrol: Duration::from_secs(3),
-            unreferenced: Duration::from_secs(1),
-            idle_node: Duration::from_secs(2),
-            pending: Duration::from_secs(3),
-            ..Periods::default()
-        };
+        config.periods = self.periods;
         config.dns = Some(Arc::new(DnsServers::new([127, 0, 0, 1].into(), [127, 0, 0, 1].into())));
-        config.embedded =
-            self.server.as_ref().map(|server| EmbeddedSource { client: server.system_client("syncer") });
+        config.embedded = self
+            .server
+            .as_ref()
+            .map(|server| EmbeddedSource { client: self.to_shards.client(server.system_client("syncer")) });
         let syncer = Syncer::new(config);
         let (handle, stop) = (syncer.handle(), CancellationToken::new());
         let run = tokio::spawn(syncer.run(stop.clone()));
@@ -309,11 +419,25 @@ impl World {
     }
 
     /// The syncer's own client of a cluster.
-    fn own(&self, cluster: &Cluster, uid: &str) -> kube::Client {
+    pub fn own(&self, cluster: &Cluster, uid: &str) -> kube::Client {
+        let who = match uid {
+            "the-host" => Identity::service_account(labels::SYSTEM_NAMESPACE, HOST_ACCOUNT, ""),
+            _ => Identity::system("syncer"),
+        };
         match &self.server {
-            Some(server) => server.client(TenantId::of_uid(uid), Identity::system("syncer")),
+            Some(server) => server.client(TenantId::of_uid(uid), who),
             None => cluster.0.clone(),
         }
+    }
+
+    /// All tenants, with this entry of the first.
+    fn all(&self, entry: TenantEntry) -> Arc<Vec<Arc<TenantEntry>>> {
+        Arc::new([Arc::new(entry)].into_iter().chain(self.others.iter().cloned()).collect())
+    }
+
+    /// What the host refused to the syncer, for want of rights.
+    pub fn forbidden(&self) -> Vec<Asked> {
+        self.to_host.asked().into_iter().filter(|asked| asked.code == 403).collect()
     }
 
     /// Stops the syncer and waits for all its tasks.
@@ -341,8 +465,9 @@ impl World {
     }
 
     /// Gives the syncer another entry of the tenant.
-    pub fn give(&self, entry: TenantEntry) {
-        self.at_work().tenants.send_replace(Arc::new(vec![Arc::new(entry)]));
+    pub fn give(&self, mut entry: TenantEntry) {
+        entry.client = self.to_tenants.client(self.own(&self.tenant, &entry.owner.uid));
+        self.at_work().tenants.send_replace(self.all(entry));
     }
 
     pub async fn synced(&self, reason: &str) {
@@ -368,7 +493,11 @@ impl World {
     }
 
     pub fn pod(&self, name: &str) -> Value {
-        json!({"metadata": {"name": name, "namespace": self.namespace, "labels": {"app": name}},
+        self.pod_in(&self.namespace, name)
+    }
+
+    pub fn pod_in(&self, namespace: &str, name: &str) -> Value {
+        json!({"metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
             "spec": {"terminationGracePeriodSeconds": 5, "containers": [{"name": "c", "image": "nginx:1",
                 "env": [{"name": "P", "valueFrom": {"secretKeyRef": {"name": "pw", "key": "k", "optional": true}}}]}]}})
     }
@@ -407,6 +536,8 @@ impl World {
     pub async fn end(mut self) {
         self.tenant.delete(&format!("/api/v1/namespaces/{}", self.namespace), None).await;
         self.halt().await;
+        // SY-22: each case of the suite runs with the chart's rights, and asks for nothing beyond them.
+        assert_eq!(self.forbidden(), [], "the host refused the syncer");
         if let Some(server) = self.server {
             server.shutdown().await;
         }

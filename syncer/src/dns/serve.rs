@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -56,13 +57,22 @@ pub struct Servers {
     resolvers: Vec<SocketAddr>,
     open: Mutex<BTreeMap<String, Open>>,
     opening: tokio::sync::Mutex<()>,
+    /// Queries over a tenant's rate.
+    refused: Arc<AtomicU64>,
 }
 
 impl Servers {
     /// Servers at an address, `advertise` being where pods reach it.
     pub fn new(listen: IpAddr, advertise: IpAddr) -> Self {
         let resolvers = forward::own_resolvers();
-        Self { listen, advertise, resolvers, open: Mutex::default(), opening: tokio::sync::Mutex::default() }
+        Self {
+            listen,
+            advertise,
+            resolvers,
+            open: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            refused: Arc::default(),
+        }
     }
 
     /// The port of a tenant; opened if it is not, at the one it had before if that is free.
@@ -91,6 +101,8 @@ impl Servers {
                 resolvers: self.resolvers.clone(),
                 budget: Mutex::new((Instant::now(), RATE)),
                 recursions: Semaphore::new(RECURSIONS),
+                strangers: Semaphore::new(RECURSIONS),
+                refused: self.refused.clone(),
             });
             tokio::spawn(by_datagrams(tenant_of.clone(), Arc::new(datagrams), stop.clone()));
             tokio::spawn(by_streams(tenant_of, streams, stop.clone()));
@@ -98,6 +110,11 @@ impl Servers {
             return Ok(port);
         }
         Err(OpenError::NoPort { address: self.listen })
+    }
+
+    /// Queries that were refused because their tenant asked too many.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Ends a tenant's.
@@ -128,6 +145,9 @@ struct Tenant {
     /// Since when, and what is left of that second.
     budget: Mutex<(Instant, u32)>,
     recursions: Semaphore,
+    /// Queries of sources that are none of its pods yet: they take no place from those that are.
+    strangers: Semaphore,
+    refused: Arc<AtomicU64>,
 }
 
 async fn by_datagrams(tenant: Arc<Tenant>, socket: Arc<UdpSocket>, stop: CancellationToken) {
@@ -204,13 +224,15 @@ impl Tenant {
         if budget.0.elapsed() >= Duration::from_secs(1) {
             *budget = (Instant::now(), RATE);
         }
+        let has_some = budget.1 > 0;
         budget.1 = budget.1.saturating_sub(1);
-        budget.1 > 0
+        has_some
     }
 
     /// What the tenant's own records answer; `None`: somebody else has to be asked.
     fn at_once(&self, asked: &Asked, way: Way) -> Option<Vec<u8>> {
         if !self.has_budget() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return Some(asked.refused(way));
         }
         let zone = self.zone.read();
@@ -225,10 +247,13 @@ impl Tenant {
 
     /// Asks others, for the tenant's own pods alone.
     async fn elsewhere(&self, asked: &Asked, source: IpAddr, way: Way) -> Vec<u8> {
-        let Ok(_place) = self.recursions.try_acquire() else { return asked.refused(way) };
-        if !self.is_known(source).await {
-            return asked.refused(way);
+        if !self.zone.read().is_source(source) {
+            let Ok(_place) = self.strangers.try_acquire() else { return asked.refused(way) };
+            if !self.is_known(source).await {
+                return asked.refused(way);
+            }
         }
+        let Ok(_place) = self.recursions.try_acquire() else { return asked.refused(way) };
         let (before, name, settings) = {
             let zone = self.zone.read();
             match zone.lookup(&asked.name, asked.kind) {

@@ -36,6 +36,11 @@ impl Cache {
         Self { bodies: HashMap::new(), order: VecDeque::new(), bytes: 0, limit, counter: 0 }
     }
 
+    /// How many bodies it holds.
+    pub fn len(&self) -> usize {
+        self.bodies.len()
+    }
+
     /// Keeps a body.
     pub fn put(&mut self, tenant: &Arc<str>, key: &Key, side: Side, version: u64, body: &Value) {
         let Ok(text) = serde_json::to_vec(body) else { return };

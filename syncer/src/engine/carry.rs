@@ -241,6 +241,11 @@ pub(super) async fn object(pass: &Pass, key: &Key) -> Next {
 async fn generic(pass: &Pass, key: &Key, kind: &dyn Translator) -> Next {
     let tenant = pass.tenant_object(key).await?;
     let host = pass.host_object(key, false).await?;
+    if let Some(tenant) = tenant.as_ref().filter(|tenant| !tenant.deleting())
+        && let Some(refusal) = unreadable(tenant, host.as_ref())
+    {
+        return refuse(pass, key, tenant, refusal).await;
+    }
     let host_side = host.as_ref().map_or(HostSide::Absent, |object| pass.claim(key, object));
     let mut tenant_side = tenant_side(pass, key, tenant.as_ref(), kind);
     if tenant_side == TenantSide::Unknown {
@@ -302,6 +307,16 @@ async fn generic(pass: &Pass, key: &Key, kind: &dyn Translator) -> Next {
         (Action::Wait, ..) => Ok(Some(Duration::from_secs(5))),
         _ => Ok(None),
     }
+}
+
+/// An object that could not be decoded, on either side: its key fails, and what lies on the host stays (FM11).
+pub(super) fn unreadable(tenant: &TenantObj, host: Option<&HostObj>) -> Option<Refusal> {
+    let message = match (tenant.unreadable(), host.and_then(Fields::unreadable)) {
+        (Some(why), _) => format!("the object cannot be read: {why}"),
+        (None, Some(_)) => "what the host holds of the object cannot be read".to_owned(),
+        (None, None) => return None,
+    };
+    Some(Refusal::new(Reason::UnsupportedField, message))
 }
 
 /// How long a reserved Service still waits for its tenant object.

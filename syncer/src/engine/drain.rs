@@ -53,7 +53,7 @@ pub(super) async fn sweep(
     for kind in ORDER {
         let list = match pass.host().list_metadata(&kind.collection(space.name())).await {
             Ok(list) => list,
-            Err(error) if error.not_found() => continue,
+            Err(error) if error.unserved(kind) => continue,
             Err(error) => return Err(error),
         };
         for item in items(&list, "/items") {

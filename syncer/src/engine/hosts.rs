@@ -23,29 +23,8 @@ const OLDEST: u32 = 32;
 
 /// Reads a host's facts, proves the guard, then follows it until stopped.
 pub(super) async fn run(engine: Arc<Engine>, host: Arc<Host>) {
-    let mut delay = Duration::from_millis(250);
-    loop {
-        let result = tokio::select! {
-            () = host.stop.cancelled() => return,
-            result = learn(&host) => result,
-        };
-        match result {
-            Ok(None) => {
-                *host.unsupported.write() = None;
-                host.heard(true);
-                break;
-            }
-            Ok(Some(why)) => *host.unsupported.write() = Some(why),
-            Err(error) => {
-                host.heard(!error.unreachable());
-                tracing::debug!(host = &*host.entry.name, error = %error, "host facts not read yet");
-            }
-        }
-        tokio::select! {
-            () = host.stop.cancelled() => return,
-            () = tokio::time::sleep(delay) => {}
-        }
-        delay = (delay * 2).min(Duration::from_secs(60));
+    if !known(&host).await {
+        return;
     }
     host.ready.store(true, Ordering::Release);
     let ours = format!("{}%3Dsyncer", labels::MANAGED_BY);
@@ -65,6 +44,66 @@ pub(super) async fn run(engine: Arc<Engine>, host: Arc<Host>) {
         let (wire, stop) = (host.wire.clone(), host.stop.clone());
         engine.tasks.spawn(async move { sources::follow(wire, kind, selector, from_now, &sink, stop).await });
     }
+    upgrades(&engine, &host).await;
+}
+
+/// Reads facts until there are some; false: stopped.
+async fn known(host: &Host) -> bool {
+    let mut delay = Duration::from_millis(250);
+    loop {
+        let result = tokio::select! {
+            () = host.stop.cancelled() => return false,
+            result = learn(host) => result,
+        };
+        match result {
+            Ok(None) => {
+                *host.unsupported.write() = None;
+                host.heard(true);
+                return true;
+            }
+            Ok(Some(why)) => *host.unsupported.write() = Some(why),
+            Err(error) => {
+                host.heard(!error.unreachable());
+                tracing::debug!(host = &*host.entry.name, error = %error, "host facts not read yet");
+            }
+        }
+        tokio::select! {
+            () = host.stop.cancelled() => return false,
+            () = tokio::time::sleep(delay) => {}
+        }
+        delay = (delay * 2).min(Duration::from_secs(60));
+    }
+}
+
+/// Asks for the version now and then; under another one facts are read and the guard is proven again, and whatever
+/// waits for a feature is looked at (FM10). What runs is not touched by it.
+async fn upgrades(engine: &Arc<Engine>, host: &Arc<Host>) {
+    loop {
+        tokio::select! {
+            () = host.stop.cancelled() => return,
+            () = tokio::time::sleep(engine.periods.patrol) => {}
+        }
+        let Ok(version) = host.wire.get("/version").await else { continue };
+        if *host.version.lock() == named(&version) {
+            continue;
+        }
+        host.ready.store(false, Ordering::Release);
+        if !known(host).await {
+            return;
+        }
+        host.ready.store(true, Ordering::Release);
+        let tenants: Vec<_> =
+            engine.tenants.read().values().filter(|t| Arc::ptr_eq(&t.host, host)).cloned().collect();
+        for tenant in tenants {
+            tenant.model.lock().epoch += 1;
+            engine.queue_all(&tenant);
+        }
+    }
+}
+
+/// A version as the server names it.
+fn named(version: &Value) -> String {
+    version.get("gitVersion").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// Reads facts; `Some`: why the host cannot be used.
@@ -86,13 +125,18 @@ async fn learn(host: &Host) -> Result<Option<String>, WireError> {
         return Ok(Some(why));
     }
     let missing = missing_fields(&host.wire).await;
+    *host.version.lock() = named(&version);
     let mut facts = host.facts.write();
     *facts = Arc::new(HostFacts { minor, missing, simulated: host.entry.simulated, ..(**facts).clone() });
     Ok(None)
 }
 
 async fn serves(wire: &Wire, group: &str, plural: &str) -> Result<bool, WireError> {
-    let Some(list) = wire.find(group).await? else { return Ok(false) };
+    let list = match wire.get(group).await {
+        Ok(list) => list,
+        Err(error) if error.code() == 404 => return Ok(false),
+        Err(error) => return Err(error),
+    };
     Ok(items(&list, "/resources").iter().any(|r| r.get("name").and_then(Value::as_str) == Some(plural)))
 }
 

@@ -7,6 +7,7 @@ mod cache;
 mod carry;
 mod data;
 pub mod decide;
+mod deep;
 mod dispatch;
 mod dns;
 mod drain;
@@ -57,6 +58,8 @@ pub struct Periods {
     pub patrol: Duration,
     /// Deep walk (EN23).
     pub deep: Duration,
+    /// A side that does not answer for so long counts as unreachable (FM1, FM2).
+    pub silence: Duration,
     /// Status to the hub, at most so often.
     pub status: Duration,
     /// Unreferenced data is removed after this (KI2).
@@ -72,6 +75,7 @@ impl Default for Periods {
         Self {
             patrol: Duration::from_secs(60),
             deep: Duration::from_secs(600),
+            silence: Duration::from_secs(10),
             status: Duration::from_secs(10),
             unreferenced: Duration::from_secs(60),
             idle_node: Duration::from_secs(120),
@@ -152,6 +156,17 @@ pub struct SyncerHandle {
     pub(crate) engine: Arc<Engine>,
 }
 
+/// What a syncer holds in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Tenants, each with an entry per object.
+    pub tenants: usize,
+    /// Keys that are queued, worked on, or have an appointment.
+    pub keys: usize,
+    /// Bodies of objects.
+    pub bodies: usize,
+}
+
 impl Syncer {
     /// A syncer that has not begun.
     pub fn new(config: SyncerConfig) -> Self {
@@ -217,8 +232,21 @@ impl SyncerHandle {
         self.engine.states.subscribe()
     }
 
+    /// What is in memory, of all tenants together.
+    pub fn held(&self) -> Held {
+        let hosts: Vec<Arc<Host>> = self.engine.hosts.read().values().cloned().collect();
+        Held {
+            tenants: self.engine.tenants.read().len(),
+            keys: hosts.iter().map(|host| host.queue.held()).sum(),
+            bodies: self.engine.cache.lock().len(),
+        }
+    }
+
     /// Figures for a metrics page (OB1), by name and label value.
     pub fn counts(&self) -> Vec<(&'static str, String, u64)> {
-        self.engine.counts.all()
+        let mut all = self.engine.counts.all();
+        let refused = self.engine.dns.as_ref().map(|dns| dns.refused()).filter(|n| *n > 0);
+        all.extend(refused.map(|n| ("dns_refused_total", "rate".to_owned(), n)));
+        all
     }
 }

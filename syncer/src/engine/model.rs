@@ -69,6 +69,8 @@ pub struct Entry {
     pub refs: Box<[Ref]>,
     /// Node of a pod, and whether it keeps a Synthetic node alive.
     pub node: Option<(Arc<str>, bool)>,
+    /// Node of the host's pod, by the host's own word.
+    pub placed: Option<Arc<str>>,
     /// When a pod's tokens are due.
     pub tokens_due: Option<Instant>,
     /// The ServiceAccount of a pod.
@@ -129,10 +131,14 @@ pub struct Model {
     pub links: HashMap<Arc<str>, Links>,
     /// Nodes in the tenant: uid, version, unschedulable.
     pub nodes: BTreeMap<Arc<str>, NodeSeen>,
+    /// Nodes on which the host has put pods of the tenant: no other is in its view, whatever it writes itself.
+    pub in_view: BTreeSet<Arc<str>>,
     /// Since when a node in the tenant carries no pod that keeps it.
     pub idle_nodes: HashMap<Arc<str>, Instant>,
     /// Kinds whose list in the tenant is complete.
     pub complete: BTreeSet<Kind>,
+    /// Newest version that a complete list or a watch has told, by kind.
+    pub newest: BTreeMap<Kind, u64>,
     /// Kinds whose deletions are held, with how many (EN12).
     pub held: BTreeMap<Kind, usize>,
     /// Since when the host says that a Service's address is taken.
@@ -384,6 +390,7 @@ impl Model {
             }
             Kind::Node => {
                 self.nodes.remove(&key.name);
+                self.in_view.remove(&key.name);
                 touched.nodes.push(key.name.clone());
             }
             Kind::StorageClass => touched.classes.push(key.name.clone()),
@@ -425,6 +432,11 @@ impl Model {
             _ => "",
         };
         entry.address = (!address.is_empty()).then(|| address.into());
+        let node = object.text("/spec/nodeName");
+        if key.kind == Kind::Pod && !node.is_empty() {
+            entry.placed = Some(node.into());
+            self.in_view.insert(node.into());
+        }
         entry.labelled =
             key.kind == Kind::Pod && Direction::ALL.iter().any(|d| object.label(d.label()).is_some());
         let figures = super::ledger::figures(key.kind, object);
@@ -472,13 +484,13 @@ impl Model {
         }
     }
 
-    /// Pods on a node that keep it in the tenant.
+    /// Whether a pod that the host runs there keeps a node in the tenant.
     pub fn keeps_node(&self, node: &str) -> bool {
         let first = Key::new(Kind::Pod, "", "");
-        self.entries
-            .range(first..)
-            .take_while(|(key, _)| key.kind == Kind::Pod)
-            .any(|(_, entry)| entry.node.as_ref().is_some_and(|(name, keeps)| &**name == node && *keeps))
+        self.entries.range(first..).take_while(|(key, _)| key.kind == Kind::Pod).any(|(_, entry)| {
+            entry.placed.as_deref() == Some(node)
+                && entry.node.as_ref().is_some_and(|(name, keeps)| &**name == node && *keeps)
+        })
     }
 
     /// Entries of a kind.
@@ -506,5 +518,6 @@ impl Model {
     }
 }
 
+mod anew;
 #[cfg(test)]
 mod tests;

@@ -270,6 +270,10 @@ impl Sink for TenantSink {
         }
     }
 
+    fn rewound(&self) {
+        self.tenant.model.lock().rewind_tenant(self.kind);
+    }
+
     fn listed(&self, all: &HashSet<(String, String)>, version: u64) {
         self.engine.tenant_listed(&self.tenant, self.kind, all, version);
         if self.kind == Kind::Namespace {
@@ -298,6 +302,19 @@ impl HostSink {
         let id = object.label(labels::TENANT)?;
         let tenant = self.engine.tenants.read().get(id).cloned()?;
         Arc::ptr_eq(&tenant.host, &self.host).then_some(tenant)
+    }
+
+    /// The key of an object that proves to be the tenant's; one that does not is counted.
+    pub(super) fn proven(&self, tenant: &Tenant, object: &HostObj) -> Option<Key> {
+        let name = object.annotation(labels::ORIGIN_NAMESPACE)?.to_owned();
+        let uid = tenant.model.lock().namespaces.get(name.as_str())?.uid.to_string();
+        match tenant.entry().mapping().prove(self.kind, object, &NamespaceOrigin { name, uid }) {
+            Claim::Ours(origin) => Some(Key::new(self.kind, &origin.namespace, &origin.name)),
+            Claim::Foreign => {
+                self.engine.counts.add("patrol_mismatch_total", "foreign");
+                None
+            }
+        }
     }
 
     /// Takes in one object.
@@ -406,6 +423,12 @@ impl Sink for HostSink {
         self.object(object, gone);
     }
 
+    fn rewound(&self) {
+        for tenant in self.tenants() {
+            tenant.model.lock().rewind_host(self.kind);
+        }
+    }
+
     fn listed(&self, all: &HashSet<(String, String)>, version: u64) {
         self.host.complete.lock().insert(self.kind);
         if self.kind == Kind::Node {
@@ -456,8 +479,15 @@ struct AllTenants {
 impl WildcardSink for AllTenants {
     fn seen(&self, tenant: &str, object: Value, gone: bool) {
         let Some(tenant) = self.engine.tenants.read().get(tenant).cloned() else { return };
+        let object = TenantObj(object);
+        let version = object.version();
+        {
+            let mut model = tenant.model.lock();
+            let newest = model.newest.entry(self.kind).or_default();
+            *newest = version.max(*newest);
+        }
         let sink = TenantSink { engine: self.engine.clone(), tenant, kind: self.kind };
-        sink.seen(object, gone);
+        sink.seen(object.0, gone);
     }
 
     fn live(&self, anew: bool) {

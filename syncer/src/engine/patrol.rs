@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Engine,
     carry::Pass,
-    drain,
+    deep, drain,
     model::{Entry, Key},
     namespaces,
     queue::{Lane, What},
     state::Tenant,
-    tenants, upward,
+    upward,
 };
 use crate::kind::Kind;
 
@@ -57,8 +57,12 @@ const UNREACHABLE: Duration = Duration::from_secs(60);
 /// One patrol of one tenant.
 async fn patrol(engine: &Arc<Engine>, tenant: &Arc<Tenant>, thorough: bool) {
     let pass = Pass::new(engine.clone(), tenant.clone());
+    if tenant.silent.lock().is_some() {
+        let answer = pass.wire.find(&Kind::Namespace.path("", "kube-system")).await;
+        tenant.heard(!answer.is_err_and(|error| error.unreachable()));
+    }
     if thorough {
-        if let Err(error) = tenants::list_host(engine, tenant).await {
+        if let Err(error) = deep::walk(engine, tenant).await {
             tracing::debug!(tenant = &*tenant.id, category = error.category(), "deep walk goes on later");
         }
         tenant.model.lock().prepared.clear();

@@ -66,6 +66,11 @@ async fn absent(pass: &Pass, key: &Key, host: Option<HostObj>) -> Next {
 }
 
 async fn present(pass: &Pass, key: &Key, tenant: &TenantObj, host: Option<HostObj>) -> Next {
+    if !tenant.deleting()
+        && let Some(refusal) = carry::unreadable(tenant, host.as_ref())
+    {
+        return refuse(pass, key, tenant, refusal).await;
+    }
     let side = tenant_pod(tenant);
     if !wanted(pass, key, tenant) && !tenant.deleting() {
         let bound = matches!(&side, TenantPod::Live { bound: Some(_), terminal: false });
@@ -353,6 +358,7 @@ async fn write_status(pass: &Pass, key: &Key, tenant: &TenantObj, up: Value) -> 
     pass.wrote("tenant_writes_total", "status", Kind::Pod);
     match pass.wire.apply(&path, &body).await {
         Ok(value) => {
+            pass.tenant.heard(true);
             pass.engine.tenant_seen(&pass.tenant, Kind::Pod, TenantObj(value));
             Ok(())
         }

@@ -217,6 +217,12 @@ impl Queue {
         self.wake.notify_one();
     }
 
+    /// Keys that it holds in whatever way.
+    pub fn held(&self) -> usize {
+        let State { queued, processing, again, due, soonest, failures, .. } = &*self.state.lock();
+        queued.len() + processing.len() + again.len() + due.len() + soonest.len() + failures.len()
+    }
+
     /// Forgets a tenant.
     pub fn forget(&self, tenant: &str) {
         let mut state = self.state.lock();

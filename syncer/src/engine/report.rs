@@ -37,11 +37,8 @@ impl Counts {
     }
 }
 
-/// Without an answer for so long a side counts as unreachable.
-const SILENCE: Duration = Duration::from_secs(10);
-
-/// The state of one tenant now.
-pub(super) fn state(tenant: &Tenant) -> SyncState {
+/// The state of one tenant now; `silence`: without an answer for so long a side counts as unreachable.
+pub(super) fn state(tenant: &Tenant, silence: Duration) -> SyncState {
     let entry = tenant.entry();
     let (objects, refused, conflicts, identity, held) = {
         let model = tenant.model.lock();
@@ -59,7 +56,7 @@ pub(super) fn state(tenant: &Tenant) -> SyncState {
         (objects, refused, conflicts, identity, held)
     };
     let replaced = tenant.replaced.load(Ordering::Acquire);
-    let silent = tenant.silent.lock().is_some_and(|at| at.elapsed() > SILENCE);
+    let silent = tenant.silent.lock().is_some_and(|at| at.elapsed() > silence);
     let unsupported = tenant.host.unsupported.read().clone();
     let (queued, oldest) = tenant.host.queue.backlog(&tenant.id);
     let settings = &entry.effective.settings;
@@ -81,7 +78,7 @@ pub(super) fn state(tenant: &Tenant) -> SyncState {
         (false, "TenantReplaced", message)
     } else if let Some(why) = unsupported {
         (false, "HostUnsupported", why)
-    } else if tenant.host.silence() > SILENCE {
+    } else if tenant.host.silence() > silence {
         (false, "HostUnreachable", "the host does not answer; what runs there runs on".to_owned())
     } else if silent {
         (false, "TenantUnreachable", "the control plane does not answer; the host stays as it is".to_owned())
@@ -162,7 +159,7 @@ pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
         rows.retain(|id, _| tenants.contains_key(id));
         let mut changed = rows.len() != before;
         for (i, (id, tenant)) in tenants.iter().enumerate() {
-            changed |= look(&mut rows, id, tenant, (tick + i) % REST == 0);
+            changed |= look(&mut rows, id, tenant, (tick + i) % REST == 0, engine.periods.silence);
         }
         if changed {
             let states = rows.iter().map(|(id, row)| (id.clone(), row.state.clone())).collect();
@@ -202,17 +199,23 @@ async fn tell(hub: &Wire, rows: &mut BTreeMap<Arc<str>, Row>, period: Duration) 
 }
 
 /// Looks at a tenant that has moved, is not in order, or is due; true when its state has changed.
-fn look(rows: &mut BTreeMap<Arc<str>, Row>, id: &Arc<str>, tenant: &Tenant, due: bool) -> bool {
+fn look(
+    rows: &mut BTreeMap<Arc<str>, Row>,
+    id: &Arc<str>,
+    tenant: &Tenant,
+    due: bool,
+    silence: Duration,
+) -> bool {
     let entry = tenant.entry();
     let moved = tenant.moved.swap(false, Ordering::AcqRel);
     let Some(row) = rows.get_mut(id) else {
-        rows.insert(id.clone(), Row { entry, state: state(tenant), written: None, open: true });
+        rows.insert(id.clone(), Row { entry, state: state(tenant, silence), written: None, open: true });
         return true;
     };
     if !due && !moved && row.state.synced && Arc::ptr_eq(&row.entry, &entry) {
         return false;
     }
-    let state = state(tenant);
+    let state = state(tenant, silence);
     let changed = row.state != state;
     row.open |= changed || !Arc::ptr_eq(&row.entry, &entry);
     (row.entry, row.state) = (entry, state);

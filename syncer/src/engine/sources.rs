@@ -6,12 +6,14 @@ use std::{collections::HashSet, time::Duration};
 use bytes::BytesMut;
 use http_body_util::BodyExt;
 use kube::client::Body;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     kind::Kind,
     object::items,
+    raw,
     wire::{Wire, WireError},
 };
 
@@ -33,17 +35,25 @@ pub struct Frame {
     pub seq: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct RawFrame<'a> {
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+    #[serde(default, borrow)]
+    object: Option<&'a RawValue>,
+    #[serde(default)]
+    tenant: Option<String>,
+    #[serde(default)]
+    seq: Option<Value>,
+}
+
 impl Frame {
     fn read(line: &[u8]) -> Option<Frame> {
-        let mut value: Value = serde_json::from_slice(line).ok()?;
-        let object = value.get_mut("object").map(Value::take).unwrap_or(Value::Null);
-        let seq = value.get("seq").map(|seq| seq.as_str().map_or_else(|| seq.to_string(), str::to_owned));
-        Some(Frame {
-            kind: value.get("type").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            object,
-            tenant: value.get("tenant").and_then(Value::as_str).map(str::to_owned),
-            seq,
-        })
+        let line = String::from_utf8_lossy(line);
+        let RawFrame { kind, object, tenant, seq } = serde_json::from_str(&line).ok()?;
+        let object = object.map_or(Some(Value::Null), raw::member)?;
+        let seq = seq.map(|seq| seq.as_str().map_or_else(|| seq.to_string(), str::to_owned));
+        Some(Frame { kind: kind.unwrap_or_default(), object, tenant, seq })
     }
 
     /// Whether the stream has to be started over.
@@ -96,6 +106,8 @@ impl Lines {
 
 /// What a watch reports to.
 pub trait Sink: Send + Sync {
+    /// The server holds an older state than it did: it was restored, and versions seen before mean nothing (FM8, FM9).
+    fn rewound(&self);
     /// An object was seen (`gone`: for the last time).
     fn seen(&self, object: Value, gone: bool);
     /// A list is complete: these are all, at this version.
@@ -109,6 +121,17 @@ pub async fn list(
     wire: &Wire,
     kind: Kind,
     selector: &str,
+    each: impl FnMut(Value),
+) -> Result<u64, WireError> {
+    list_from(wire, kind, selector, |_| {}, each).await
+}
+
+/// The same; `begins` is told the list's version before its first object.
+pub async fn list_from(
+    wire: &Wire,
+    kind: Kind,
+    selector: &str,
+    mut begins: impl FnMut(u64),
     mut each: impl FnMut(Value),
 ) -> Result<u64, WireError> {
     let mut token = String::new();
@@ -120,21 +143,28 @@ pub async fn list(
         if !token.is_empty() {
             path.push_str(&format!("&continue={}", escaped(&token)));
         }
-        let page = wire.get(&path).await?;
-        for item in items(&page, "/items") {
-            let mut item = item.clone();
+        let page = wire.page(&path).await?;
+        if token.is_empty() {
+            begins(version_of(&page.metadata));
+        }
+        for mut item in page.items {
             if let Some(map) = item.as_object_mut() {
                 map.insert("kind".to_owned(), Value::from(kind.name()));
                 map.insert("apiVersion".to_owned(), Value::from(kind.api_version()));
             }
             each(item);
         }
-        let meta = |key: &str| page.pointer(&format!("/metadata/{key}")).and_then(Value::as_str);
+        let meta = |key: &str| page.metadata.get(key).and_then(Value::as_str);
         match meta("continue").filter(|t| !t.is_empty()) {
             Some(next) => token = next.to_owned(),
-            None => return Ok(meta("resourceVersion").and_then(|v| v.parse().ok()).unwrap_or_default()),
+            None => return Ok(version_of(&page.metadata)),
         }
     }
+}
+
+fn version_of(metadata: &Value) -> u64 {
+    let text = metadata.get("resourceVersion").and_then(Value::as_str);
+    text.and_then(|v| v.parse().ok()).unwrap_or_default()
 }
 
 /// A token as it may stand in a query.
@@ -160,8 +190,9 @@ pub async fn follow(
     stop: CancellationToken,
 ) {
     let mut failures = 0_u32;
+    let mut newest = 0;
     while !stop.is_cancelled() {
-        let run = once(&wire, kind, &selector, from_now, sink);
+        let run = once(&wire, kind, &selector, from_now, sink, &mut newest);
         let result = tokio::select! {
             () = stop.cancelled() => return,
             result = run => result,
@@ -171,7 +202,7 @@ pub async fn follow(
                 failures = 0;
                 Duration::from_millis(50)
             }
-            Err(error) if error.not_found() => {
+            Err(error) if error.unserved(kind) => {
                 sink.listed(&HashSet::new(), u64::MAX);
                 Duration::from_secs(60)
             }
@@ -198,20 +229,26 @@ async fn once(
     selector: &str,
     from_now: bool,
     sink: &dyn Sink,
+    newest: &mut u64,
 ) -> Result<(), WireError> {
     let mut all = HashSet::new();
     let mut version = if from_now {
         let page = wire.get(&format!("{}?limit=1", kind.collection(""))).await?;
         page.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or("0").to_owned()
     } else {
-        list(wire, kind, selector, |item| {
+        let begins = |version: u64| {
+            if version < *newest {
+                sink.rewound();
+            }
+            *newest = version;
+        };
+        let each = |item: Value| {
             let text =
                 |pointer: &str| item.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
             all.insert((text("/metadata/namespace"), text("/metadata/name")));
             sink.seen(item, false);
-        })
-        .await?
-        .to_string()
+        };
+        list_from(wire, kind, selector, begins, each).await?.to_string()
     };
     sink.heard(true);
     sink.listed(&all, version.parse().unwrap_or_default());
@@ -240,6 +277,7 @@ async fn once(
             }
             if let Some(seen) = frame.object.pointer("/metadata/resourceVersion").and_then(Value::as_str) {
                 version = seen.to_owned();
+                *newest = (*newest).max(version.parse().unwrap_or_default());
             }
             if frame.kind != "BOOKMARK" {
                 sink.seen(frame.object, frame.kind == "DELETED");

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     metrics::Timings,
-    model::{Key, Model},
+    model::{Key, Model, NodeSeen},
     queue::{Item, Lane, Queue, What, Window},
 };
 use crate::{
@@ -41,6 +41,8 @@ pub struct Host {
     pub window: Mutex<Window>,
     /// Requests in flight.
     pub inflight: AtomicUsize,
+    /// The version under which its facts were read.
+    pub version: Mutex<String>,
     /// What it offers.
     pub facts: RwLock<Arc<HostFacts>>,
     /// Optional kinds it serves.
@@ -72,6 +74,7 @@ impl Host {
             queue: Queue::new(timings),
             window: Mutex::default(),
             inflight: AtomicUsize::new(0),
+            version: Mutex::default(),
             facts: RwLock::new(Arc::new(facts)),
             served: RwLock::default(),
             nodes: RwLock::default(),
@@ -255,8 +258,9 @@ impl Tenant {
     pub fn facts(&self) -> Facts {
         let entry = self.entry();
         let model = self.model.lock();
-        let visible =
-            model.nodes.iter().filter(|(_, n)| n.imported).map(|(name, _)| name.to_string()).collect();
+        let is_visible =
+            |(name, node): &(&Arc<str>, &NodeSeen)| node.imported && model.in_view.contains(*name);
+        let visible = model.nodes.iter().filter(is_visible).map(|(name, _)| name.to_string()).collect();
         let cordoned =
             model.nodes.iter().filter(|(_, n)| n.cordoned).map(|(name, _)| name.to_string()).collect();
         Facts {

@@ -192,19 +192,29 @@ pub(super) async fn list_tenant(
 ) -> Result<(), WireError> {
     let wire = tenant.wire();
     let mut all = HashSet::new();
-    let result = sources::list(&wire, kind, "", |item| {
+    // As of before the question: what a watch tells meanwhile may be newer than the list.
+    let newest = tenant.model.lock().newest.get(&kind).copied().unwrap_or_default();
+    let begins = |version: u64| {
+        let mut model = tenant.model.lock();
+        if version < newest {
+            model.rewind_tenant(kind);
+        }
+        let known = model.newest.entry(kind).or_default();
+        *known = version.max(*known);
+    };
+    let each = |item: serde_json::Value| {
         let object = TenantObj(item);
         all.insert(super::observe::name_of(&object.0));
         engine.tenant_seen(tenant, kind, object);
-    })
-    .await;
+    };
+    let result = sources::list_from(&wire, kind, "", begins, each).await;
     match result {
         Ok(version) => {
             tenant.heard(true);
             engine.tenant_listed(tenant, kind, &all, version);
             Ok(())
         }
-        Err(error) if error.not_found() => {
+        Err(error) if error.unserved(kind) => {
             engine.tenant_listed(tenant, kind, &all, u64::MAX);
             Ok(())
         }
@@ -229,7 +239,7 @@ pub(super) async fn list_host(engine: &Arc<Engine>, tenant: &Arc<Tenant>) -> Res
         let result = sources::list(&tenant.host.wire, kind, &selector, |item| sink.object(item, false)).await;
         match result {
             Ok(_) => {}
-            Err(error) if error.not_found() => {}
+            Err(error) if error.unserved(kind) => {}
             Err(error) => return Err(error),
         }
     }

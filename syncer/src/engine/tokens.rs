@@ -18,8 +18,12 @@ use crate::{
 
 /// When the tokens in a Secret are due, in seconds of our own clock since the epoch.
 const DUE: &str = "skerry.dev/renew-after";
+/// Seconds that the shortest of them lives.
+const LIFE: &str = "skerry.dev/token-life";
 /// UID of the ServiceAccount that they are of.
 const ACCOUNT: &str = "skerry.dev/account-uid";
+/// Life of a token that an API server grants at least.
+const SHORTEST: i64 = 600;
 /// Type of token Secrets.
 const TYPE: &str = "skerry.dev/token";
 
@@ -61,7 +65,8 @@ pub(super) async fn ensure(pass: &Pass, key: &Key, tenant: &TenantObj, host: &Ho
     if !known && made == Made::Before {
         // A pod of an earlier life: its Secret says when it is due.
         let found = pass.host().find(&path).await.map_err(StepError::Host)?;
-        if let Some(left) = found.map(HostObj).and_then(|secret| left(&secret, &account_uid)) {
+        let now = jiff::Timestamp::now().as_second();
+        if let Some(left) = found.map(HostObj).and_then(|secret| left(&secret, &account_uid, now)) {
             due(pass, key, left);
             return Ok(Some(left));
         }
@@ -87,6 +92,7 @@ pub(super) async fn ensure(pass: &Pass, key: &Key, tenant: &TenantObj, host: &Ho
     let left = renewal(shortest);
     let mut secret = secret(pass, tenant, host, name.as_str(), values, left);
     secret["metadata"]["annotations"][ACCOUNT] = Value::from(account_uid);
+    secret["metadata"]["annotations"][LIFE] = Value::from(shortest.to_string());
     pass.wrote("host_writes_total", "apply", Kind::Secret);
     match pass.host().apply(&path, &secret).await {
         Ok(_) => {}
@@ -118,13 +124,17 @@ fn uid_of(pass: &Pass, namespace: &str, name: &str) -> String {
     seen.map(|s| s.uid.to_string()).unwrap_or_default()
 }
 
-/// How long the tokens in a Secret are good; those of a ServiceAccount that was made anew since are not.
-fn left(secret: &HostObj, account: &str) -> Option<Duration> {
+/// How long the tokens in a Secret may wait; those of a ServiceAccount that was made anew since may not.
+///
+/// The time was written by another clock, if another machine served the tenant before. It may bring the renewal forward,
+/// but not put it off: at most the fifth of a life that is kept in reserve is waited (FM7).
+fn left(secret: &HostObj, account: &str, now: i64) -> Option<Duration> {
     if secret.annotation(ACCOUNT).is_some_and(|issued| issued != account) {
         return None;
     }
     let at: i64 = secret.annotation(DUE)?.parse().ok()?;
-    let left = at - jiff::Timestamp::now().as_second();
+    let life: i64 = secret.annotation(LIFE).and_then(|life| life.parse().ok()).unwrap_or(SHORTEST);
+    let left = at.saturating_sub(now).min(life / 5);
     u64::try_from(left).ok().filter(|left| *left > 0).map(Duration::from_secs)
 }
 
@@ -152,6 +162,26 @@ fn secret(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// FM7: a clock that was ahead, or is behind, puts no renewal off beyond the reserve; one that was behind brings it
+    /// forward.
+    #[test]
+    fn plan_fm7_another_clock_puts_no_renewal_off() {
+        let secret = |due: i64| {
+            let notes = json!({DUE: due.to_string(), LIFE: "3600", ACCOUNT: "a"});
+            HostObj(json!({"metadata": {"annotations": notes}}))
+        };
+        let now = 1_000_000;
+        for ahead in [2880, 100_000, i64::MAX] {
+            let due = i64::saturating_add(now, ahead);
+            assert_eq!(left(&secret(due), "a", now), Some(Duration::from_secs(720)), "{ahead}");
+        }
+        assert_eq!(left(&secret(now + 60), "a", now), Some(Duration::from_secs(60)));
+        for behind in [now, now - 1, 0, i64::MIN] {
+            assert_eq!(left(&secret(behind), "a", now), None, "{behind}");
+        }
+        assert_eq!(left(&secret(now + 60), "b", now), None);
+    }
 
     /// PO22: 80 % of the life, up to a tenth sooner, at most a day.
     #[test]

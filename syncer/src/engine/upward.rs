@@ -44,6 +44,7 @@ pub(super) async fn kind_up(
     pass.wrote("tenant_writes_total", "status", key.kind);
     match pass.wire.apply(&path, &body).await {
         Ok(value) => {
+            pass.tenant.heard(true);
             pass.engine.tenant_seen(&pass.tenant, key.kind, TenantObj(value));
             Ok(())
         }

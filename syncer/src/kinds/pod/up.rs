@@ -188,6 +188,9 @@ fn containers(tenant: &TenantObj, host: &HostObj, facts: &Facts, field: &str, sp
     out
 }
 
+/// What no object of a tenant is called: token Secrets, and the accounts and the namespace of Skerry on a host.
+const OF_THE_HOST: [&str; 3] = ["skerry-token-", "system:serviceaccount:", labels::SYSTEM_NAMESPACE];
+
 /// A text without host names: known ones are mapped back, a text with an unknown one is hidden (SE14).
 pub fn scrub(message: &str, tenant: &TenantObj, host: &HostObj, facts: &Facts) -> String {
     mapped_back(message, tenant, host, facts).unwrap_or_else(|| "details hidden".to_owned())
@@ -206,7 +209,9 @@ pub fn mapped_back(message: &str, tenant: &TenantObj, host: &HostObj, facts: &Fa
         out = out.replace(host.uid(), tenant.uid());
     }
     let home = facts.mapping.home();
-    let is_left = out.contains(home.as_str()) || names_a_tenant(&out) || out.contains("skerry-token-");
+    let is_left = out.contains(home.as_str())
+        || names_a_tenant(&out)
+        || OF_THE_HOST.iter().any(|word| out.contains(word));
     (!is_left).then_some(out)
 }
 
