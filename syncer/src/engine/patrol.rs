@@ -17,7 +17,7 @@ use super::{
     state::Tenant,
     upward,
 };
-use crate::kind::Kind;
+use crate::{facts::NamespaceFact, kind::Kind};
 
 /// Runs patrols, deep walks and drains until stopped.
 pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
@@ -73,7 +73,11 @@ async fn patrol(engine: &Arc<Engine>, tenant: &Arc<Tenant>, thorough: bool) {
     }
     let spaces: Vec<Arc<str>> = {
         let model = tenant.model.lock();
-        model.namespaces.iter().filter(|(_, f)| f.host_uid.is_some()).map(|(name, _)| name.clone()).collect()
+        // Before its isolation set lies there, the syncer has no rights in a namespace.
+        let is_ready = |(name, fact): &(&Arc<str>, &NamespaceFact)| {
+            fact.host_uid.is_some() && model.prepared.contains(*name)
+        };
+        model.namespaces.iter().filter(is_ready).map(|(name, _)| name.clone()).collect()
     };
     for name in spaces {
         let Some(host) = pass.facts.host_namespace(&name) else { continue };
