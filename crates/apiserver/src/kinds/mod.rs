@@ -11,6 +11,7 @@ pub mod namespace;
 pub mod node;
 pub mod pod;
 mod pod_spec;
+pub mod proxy;
 pub mod rbac;
 pub mod review;
 pub mod scale;
