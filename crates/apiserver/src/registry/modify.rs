@@ -336,7 +336,9 @@ async fn finish(
     }
     admit::mutate(call, admit::Operation::Update, new, Some(live)).await?;
     defaults(call, new);
-    if call.resource.generation && spec_changed(call, new, live) {
+    // Where a pod runs is not what it is to be.
+    let bound = call.subresource() == "binding";
+    if call.resource.generation && !bound && spec_changed(call, new, live) {
         new.set_meta("generation", live.generation() + 1);
     }
     new.set_meta("resourceVersion", record.rv().to_string());
