@@ -5,6 +5,7 @@ use std::path::Path;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use serde_json::json;
 
+use super::Settings;
 use super::error::{NodeError, write};
 use super::images::PAUSE;
 use super::lacks::PLUGINS;
@@ -29,6 +30,8 @@ pub fn credentials(folder: &Path) -> Result<Vec<String>, NodeError> {
         format!("--kubelet-client-certificate={}", folder.join("kubelet-client.crt").display()),
         format!("--kubelet-client-key={}", folder.join("kubelet-client.key").display()),
         "--kubelet-preferred-address-types=InternalIP".to_owned(),
+        // Whether a pod may have more than its own is for the one who runs the cluster to say.
+        "--allow-privileged=true".to_owned(),
     ])
 }
 
@@ -76,7 +79,7 @@ SystemdCgroup = false
 
 /// The kubelet: files of pods follow their objects within seconds, and no image is ever collected, for none can be
 /// pulled again.
-pub fn kubelet(folder: &Path, group: &str) -> Result<(), NodeError> {
+pub fn kubelet(folder: &Path, group: &str, cluster: &Settings) -> Result<(), NodeError> {
     let settings = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
         "authentication": {
@@ -89,7 +92,7 @@ pub fn kubelet(folder: &Path, group: &str) -> Result<(), NodeError> {
         "containerRuntimeEndpoint": format!("unix://{}", folder.join("containerd.sock").display()),
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "failCgroupV1": false,
-        "failSwapOn": false, "clusterDomain": "cluster.local",
+        "failSwapOn": false, "clusterDomain": "cluster.local", "clusterDNS": cluster.dns.as_slice(),
         "imageGCHighThresholdPercent": 100,
         "nodeStatusUpdateFrequency": "5s",
         "resolvConf": "",

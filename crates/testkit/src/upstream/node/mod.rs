@@ -14,7 +14,7 @@ mod namespaces;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 pub use error::NodeError;
@@ -22,17 +22,24 @@ pub use lacks::lacks;
 
 use self::error::write;
 use self::namespaces::Namespaces;
-use super::control_plane::{ControlPlane, Settings};
+use super::control_plane::{self, ControlPlane};
 use super::kubectl::{Kubectl, tool};
 use super::wait::text;
 
 /// Name of the node.
 pub const NAME: &str = "skerry-0";
 /// Images that are there; nothing is pulled.
-pub use images::{BUSYBOX, KUBECTL};
+pub use images::{BUSYBOX, Content, Image, KUBECTL};
 
 const TOKEN: &str = "upstream-tier-node";
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// How a node differs from the plain one.
+#[derive(Default)]
+pub struct Settings {
+    /// Where pods ask for names, if anybody answers them.
+    pub dns: Option<Ipv4Addr>,
+}
 
 /// The cluster. Its parts end in the order of the fields.
 pub struct Cluster {
@@ -45,6 +52,11 @@ pub struct Cluster {
 impl Cluster {
     /// Starts everything and waits until the node is ready.
     pub fn start() -> Result<Self, NodeError> {
+        Self::with(&Settings::default())
+    }
+
+    /// The same with settings.
+    pub fn with(settings: &Settings) -> Result<Self, NodeError> {
         let lacks = lacks();
         if !lacks.is_empty() {
             return Err(NodeError::Lacks(lacks));
@@ -55,11 +67,11 @@ impl Cluster {
         let flags = configuration::credentials(folder.path())?;
         let users = format!("{TOKEN},system:node:{NAME},{NAME},system:nodes\n");
         let address = namespaces.machine_address().into();
-        let mut plane = ControlPlane::with(&Settings { address, users, flags });
+        let mut plane = ControlPlane::with(&control_plane::Settings { address, users, flags });
         plane.start_managers();
         let mut this = Self { namespaces, processes: Vec::new(), plane, folder };
         this.start_runtime()?;
-        this.start_kubelet()?;
+        this.start_kubelet(settings)?;
         Ok(this)
     }
 
@@ -79,13 +91,13 @@ impl Cluster {
             version.is_ok_and(|o| o.status.success()).then_some(())
         };
         self.wait("containerd", "containerd.log", ready)?;
-        images::import(&self.namespaces, &folder)
+        images::import(&self.namespaces, &folder, &images::usual())
     }
 
-    fn start_kubelet(&mut self) -> Result<(), NodeError> {
+    fn start_kubelet(&mut self, settings: &Settings) -> Result<(), NodeError> {
         let folder = self.folder.path().to_path_buf();
         write(&folder.join("node.kubeconfig"), self.plane.kubeconfig_of(TOKEN))?;
-        configuration::kubelet(&folder, self.namespaces.group())?;
+        configuration::kubelet(&folder, self.namespaces.group(), settings)?;
         let address = self.namespaces.node_address();
         // Whole paths: whoever enters a mount namespace starts at its root.
         let at = |flag: &str, file: &str| format!("--{flag}={}", folder.join(file).display());
@@ -147,6 +159,21 @@ impl Cluster {
             std::thread::sleep(Duration::from_millis(100));
         }
         Ok(())
+    }
+
+    /// Gives the node further images.
+    pub fn import(&self, images: &[Image]) -> Result<(), NodeError> {
+        images::import(&self.namespaces, self.folder.path(), images)
+    }
+
+    /// A program among the node's own processes and in its network, from where pods are reached.
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+        self.namespaces.command(program)
+    }
+
+    /// The node's address, as seen from this machine.
+    pub fn node_address(&self) -> Ipv4Addr {
+        self.namespaces.node_address()
     }
 
     /// kubectl as administrator.
