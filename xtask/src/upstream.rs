@@ -4,6 +4,8 @@
 //! an older minor from a Python package. They are kept outside the checkout, each beside a stamp of what it was made
 //! from, so that a second build is a comparison of stamps.
 
+mod conformance;
+mod e2e;
 mod etcd;
 mod kubectl;
 mod node;
@@ -43,6 +45,8 @@ pub enum Upstream {
     },
     /// Starts a cluster with a node that executes containers, until Ctrl-C.
     Node,
+    /// Runs the end-to-end specs of Kubernetes on such a cluster and inside a tenant there.
+    Conformance(conformance::Args),
 }
 
 /// Runs.
@@ -51,6 +55,7 @@ pub fn run(command: &Upstream) -> anyhow::Result<()> {
         Upstream::Build => build(),
         Upstream::Test { args } => test(args),
         Upstream::Node => node::run(),
+        Upstream::Conformance(args) => conformance::run(args),
     }
 }
 
@@ -65,7 +70,7 @@ fn build() -> anyhow::Result<()> {
     let module = root().join("tests/upstream");
     let stamp = stamp(&module, VERSION)?;
     for (tool, package) in TOOLS {
-        let build = || go_build(&module, package, &bin.join(tool), &version_flags(package));
+        let build = || go_build(&module, package, &bin.join(tool), &version_flags(package), Go::Program);
         keep(&bin, tool, &stamp, build)?;
     }
     etcd::build(&bin)?;
@@ -119,12 +124,29 @@ fn version_flags(package: &str) -> String {
     set("k8s.io/component-base/version")
 }
 
+/// What is made of a Go package.
+#[derive(Clone, Copy)]
+enum Go {
+    /// A program.
+    Program,
+    /// A program that needs no libraries.
+    Static,
+    /// The program of its tests.
+    Tests,
+}
+
 /// Builds one package of a module into a file.
-fn go_build(module: &Path, package: &str, to: &Path, flags: &str) -> anyhow::Result<()> {
+fn go_build(module: &Path, package: &str, to: &Path, flags: &str, how: Go) -> anyhow::Result<()> {
     let part = to.with_extension("part");
-    let status = Command::new("go")
+    let mut go = Command::new("go");
+    match how {
+        Go::Program => go.arg("build"),
+        Go::Static => go.env("CGO_ENABLED", "0").arg("build"),
+        Go::Tests => go.args(["test", "-c"]),
+    };
+    let status = go
         .current_dir(module)
-        .args(["build", "-ldflags", &format!("-s -w {flags}"), "-o"])
+        .args(["-ldflags", &format!("-s -w {flags}"), "-o"])
         .arg(&part)
         .arg(package)
         .status();

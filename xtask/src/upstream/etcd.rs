@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{go_build, keep, root, stamp};
+use super::{Go, go_build, keep, root, stamp};
 
 /// The program.
 pub const NAME: &str = "etcd";
@@ -11,5 +11,6 @@ const PACKAGE: &str = "go.etcd.io/etcd/server/v3";
 /// Builds it.
 pub fn build(bin: &Path) -> anyhow::Result<()> {
     let module = root().join("tests/upstream/etcd");
-    keep(bin, NAME, &stamp(&module, "")?, || go_build(&module, PACKAGE, &bin.join(NAME), ""))
+    let build = || go_build(&module, PACKAGE, &bin.join(NAME), "", Go::Program);
+    keep(bin, NAME, &stamp(&module, "")?, build)
 }
