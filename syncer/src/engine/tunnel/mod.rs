@@ -190,7 +190,9 @@ async fn send(
         (scheme, port) if scheme.is_empty() => format!("{}:{port}", pod.name()),
         (scheme, port) => format!("{scheme}:{}:{port}", pod.name()),
     };
-    let path = format!("{}/{}?{}", Kind::Pod.path(pod.namespace(), &name), to.subresource, head.query);
+    // Without the slash the host would answer with where to ask instead, in its own names.
+    let slash = if to.subresource == "proxy" { "/" } else { "" };
+    let path = format!("{}/{}{slash}?{}", Kind::Pod.path(pod.namespace(), &name), to.subresource, head.query);
     let request = Request::builder().method(head.method).uri(path).body(Body::from(head.body.to_vec()));
     let mut request = request.map_err(|error| {
         tracing::debug!(%error, "a stream's query is no URI");
