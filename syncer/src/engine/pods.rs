@@ -164,6 +164,8 @@ async fn act(
             Ok(None)
         }
         (Life::FinishTenant, Some(tenant), host) => {
+            let last = pass.tenant.model.lock().last_seen.remove(key);
+            let host = host.or(last);
             if let Some(host) = host.filter(|h| matches!(pass.claim(key, h), HostSide::Ours { .. })) {
                 status(pass, key, tenant, &host).await?;
             } else if held_running(tenant) {
