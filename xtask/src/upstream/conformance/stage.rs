@@ -95,7 +95,10 @@ impl Skerry {
         let path = self.folder.path().join("tenant.kubeconfig");
         std::fs::write(&path, self.ok(&["kubeconfig", TENANT, "-n", "default"])?)?;
         let tenant = skerry_testkit::upstream::kubectl::Kubectl::new("kubectl", path.clone());
-        tenant.apply(ANCHOR, &[]);
+        // Its namespace has no account in the first moment.
+        eventually("the anchor", Duration::from_secs(60), || {
+            tenant.feed(&["apply", "-f", "-"], ANCHOR).status.success().then_some(())
+        });
         tenant.ok(&["wait", "--for=condition=Ready", "pod/anchor", "-n", "anchor", "--timeout=90s"]);
         tenant.ok(&["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=30s"]);
         Ok(path)
