@@ -157,6 +157,8 @@ impl Rig {
         let head = StreamHead {
             method: Method::GET,
             query: String::new(),
+            server: (String::new(), String::new()),
+            body: bytes::Bytes::new(),
             headers: http::HeaderMap::new(),
             audit_id: "a".to_owned(),
         };

@@ -4,7 +4,9 @@
 //! an older minor from a Python package. They are kept outside the checkout, each beside a stamp of what it was made
 //! from, so that a second build is a comparison of stamps.
 
+mod conformance;
 mod coredns;
+mod e2e;
 mod etcd;
 mod kubectl;
 mod node;
@@ -46,6 +48,8 @@ pub enum Upstream {
     },
     /// Starts a cluster with a node that executes containers, until Ctrl-C.
     Node,
+    /// Runs the end-to-end specs of Kubernetes on such a cluster and inside a tenant there.
+    Conformance(conformance::Args),
 }
 
 /// Runs.
@@ -54,6 +58,7 @@ pub fn run(command: &Upstream) -> anyhow::Result<()> {
         Upstream::Build => build(),
         Upstream::Test { args } => test(args),
         Upstream::Node => node::run(),
+        Upstream::Conformance(args) => conformance::run(args),
     }
 }
 
@@ -130,6 +135,8 @@ enum Go {
     Program,
     /// A program that needs no libraries.
     Static,
+    /// The program of its tests.
+    Tests,
 }
 
 /// Builds one package of a module into a file.
@@ -139,6 +146,7 @@ fn go_build(module: &Path, package: &str, to: &Path, flags: &str, how: Go) -> an
     match how {
         Go::Program => go.arg("build"),
         Go::Static => go.env("CGO_ENABLED", "0").arg("build"),
+        Go::Tests => go.args(["test", "-c"]),
     };
     let status = go
         .current_dir(module)

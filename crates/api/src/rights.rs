@@ -165,6 +165,7 @@ pub fn tenant_sync() -> Vec<Value> {
         rule("", &["pods/status", "services/status", "persistentvolumeclaims/status"], &["get", "patch"]),
         rule("", &["pods/log"], &["get"]),
         rule("", &["pods/attach", "pods/exec", "pods/portforward"], &["create", "get"]),
+        rule("", &["pods/proxy"], &["create", "delete", "get", "patch", "update"]),
         rule("", &["events"], &READ),
         rule("discovery.k8s.io", &["endpointslices"], &ALL),
         rule("networking.k8s.io", &["networkpolicies"], &ALL),

@@ -55,8 +55,10 @@ impl<H: Hosts> Tunnel for BySyncer<H> {
     async fn open(&self, of: TenantId, to: Target, head: TunnelHead) -> Result<TunnelStream, TunnelError> {
         let Target::Pod { namespace, name, uid, subresource } = to else { return Err(TunnelError::NoHost) };
         let to = PodStream { namespace, name, uid, subresource };
-        let TunnelHead { method, query, headers, audit_id, .. } = head;
-        let opened = self.0.open(of.as_str(), &to, StreamHead { method, query, headers, audit_id }).await;
+        let TunnelHead { method, query, headers, audit_id, proxy } = head;
+        let (server, body) = ((proxy.scheme, proxy.port), proxy.body);
+        let head = StreamHead { method, query, server, body, headers, audit_id };
+        let opened = self.0.open(of.as_str(), &to, head).await;
         match opened {
             Ok(HostStream::Answer(answer)) => {
                 Ok(TunnelStream::Answer(answer.map(|body| body.map_err(Into::into).boxed_unsync())))

@@ -26,14 +26,14 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::{AUDIT_ID, FAILED, ROOT};
+use super::{AUDIT_ID, FAILED, PORT, ROOT, SCHEME};
 use crate::cli::adapters::hosts::Hosts;
 
 /// Common name of the only certificate that is served.
 pub const API_SERVER: &str = "skerry-apiserver";
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Most bytes of a Service.
-const SERVICE: usize = 3 * 1024 * 1024;
+/// Most bytes of a Service, and of what is sent to a pod's own server.
+const BODY: usize = 3 * 1024 * 1024;
 
 type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -180,13 +180,13 @@ async fn answer<H: Hosts>(hosts: &H, request: Request<Incoming>) -> Response<Bod
     let parts: Vec<&str> = path.strip_prefix(ROOT).unwrap_or_default().split('/').collect();
     match *parts.as_slice() {
         [tenant, "services", verb] => addresses(hosts, tenant, verb, request).await,
-        [tenant, "pods", namespace, name, uid, subresource] => {
+        [tenant, "pods", namespace, name, uid, ref rest @ ..] => {
             let own = str::to_owned;
             let to = PodStream {
                 namespace: own(namespace),
                 name: own(name),
                 uid: own(uid),
-                subresource: own(subresource),
+                subresource: rest.join("/"),
             };
             stream(hosts, tenant, to, request).await
         }
@@ -200,7 +200,7 @@ async fn addresses<H: Hosts>(
     verb: &str,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    let Ok(body) = Limited::new(request.into_body(), SERVICE).collect().await else {
+    let Ok(body) = Limited::new(request.into_body(), BODY).collect().await else {
         return plain(StatusCode::BAD_REQUEST, "the body cannot be read");
     };
     let Ok(body) = serde_json::from_slice::<Value>(&body.to_bytes()) else {
@@ -225,9 +225,16 @@ async fn stream<H: Hosts>(
     let upgrade = hyper::upgrade::on(&mut request);
     let mut headers = request.headers().clone();
     headers.remove(header::HOST);
-    let audit_id = headers.remove(AUDIT_ID);
-    let audit_id = audit_id.and_then(|id| id.to_str().ok().map(str::to_owned)).unwrap_or_default();
-    match hosts.open(tenant, &to, StreamHead { method, query, headers, audit_id }).await {
+    let mut own = |name| {
+        let value = headers.remove(name);
+        value.and_then(|value| value.to_str().ok().map(str::to_owned)).unwrap_or_default()
+    };
+    let (audit_id, server) = (own(AUDIT_ID), (own(SCHEME), own(PORT)));
+    let Ok(body) = Limited::new(request.into_body(), BODY).collect().await else {
+        return plain(StatusCode::BAD_REQUEST, "the body cannot be read");
+    };
+    let head = StreamHead { method, query, server, body: body.to_bytes(), headers, audit_id };
+    match hosts.open(tenant, &to, head).await {
         Ok(HostStream::Answer(answer)) => answer.map(|body| body.map_err(Into::into).boxed_unsync()),
         Ok(HostStream::Switched { head, mut io }) => {
             tokio::spawn(async move {

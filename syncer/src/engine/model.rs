@@ -145,6 +145,8 @@ pub struct Model {
     pub taken: HashMap<Key, Instant>,
     /// Policies that lie on the host (KI6).
     pub policies: Arc<Policies>,
+    /// How pods of the tenant looked when they went from the host: their end may be told with that alone.
+    pub last_seen: HashMap<Key, HostObj>,
     /// Policies that go from the host, since when.
     pub leaving: HashMap<Key, Instant>,
     /// Namespaces whose pods may need other labels.
@@ -371,6 +373,7 @@ impl Model {
             return touched;
         }
         entry.tenant = None;
+        self.last_seen.remove(key);
         entry.deleted_seen = seen;
         entry.deleted_at = entry.deleted_at.max(version);
         entry.refusal = None;

@@ -336,6 +336,12 @@ impl HostSink {
                         (object.annotation(labels::ORIGIN_NAMESPACE), object.annotation(labels::ORIGIN_NAME));
                     let (Some(namespace), Some(name)) = origin else { return };
                     let key = Key::new(kind, namespace, name);
+                    if kind == Kind::Pod {
+                        let mut model = tenant.model.lock();
+                        if model.entries.get(&key).is_some_and(|e| e.tenant.is_some()) {
+                            model.last_seen.insert(key.clone(), object.clone());
+                        }
+                    }
                     if self.engine.host_gone(&tenant, &key, object.uid(), Gone::Certain) {
                         tenant.queue_key(key, Lane::Urgent);
                     }

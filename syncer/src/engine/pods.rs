@@ -17,7 +17,10 @@ use crate::{
     kind::Kind,
     kinds::{
         Change, Translator,
-        pod::{HostPod, Life, PodTranslator, REQUIRED_FIELDS, TenantPod, gates_down, life, lost_status},
+        pod::{
+            HostPod, Life, PodTranslator, REQUIRED_FIELDS, TenantPod, ended_status, gates_down, life,
+            lost_status,
+        },
         status_differs,
     },
     object::{Fields, HostObj, TenantObj, filled, items, text},
@@ -166,14 +169,24 @@ async fn act(
             Ok(None)
         }
         (Life::FinishTenant, Some(tenant), host) => {
+            let last = pass.tenant.model.lock().last_seen.remove(key);
+            let host = host.or(last);
             if let Some(host) = host.filter(|h| matches!(pass.claim(key, h), HostSide::Ours { .. })) {
                 status(pass, key, tenant, &host).await?;
+            } else if held_running(tenant) {
+                write_status(pass, key, tenant, ended_status(tenant, &tell::now())).await?;
             }
             finish(pass, key, tenant).await
         }
         (Life::NameTaken, Some(tenant), _) => refuse(pass, key, tenant, taken(tenant)).await,
         _ => Ok(None),
     }
+}
+
+/// Whether finalizers will keep a pod that is said to run, though its host pod is gone.
+fn held_running(tenant: &TenantObj) -> bool {
+    let over = matches!(tenant.text("/status/phase"), "Succeeded" | "Failed");
+    !over && !tenant.text("/spec/nodeName").is_empty() && !items(&tenant.0, "/metadata/finalizers").is_empty()
 }
 
 async fn create(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {

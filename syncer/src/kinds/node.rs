@@ -78,7 +78,13 @@ pub fn status(host: &HostObj, facts: &Facts) -> Value {
         out.insert("conditions".to_owned(), Value::Array(conditions));
     }
     let name = format!("{}.nodes.{}.skerry", host.name(), facts.mapping.id());
-    out.insert("addresses".to_owned(), json!([{"type": "Hostname", "address": name}]));
+    let mut addresses = vec![json!({"type": "Hostname", "address": name})];
+    // To tenants whose pods may be on the host's network they are no secret, and node ports are reached by them.
+    if facts.policy.host_namespaces.iter().any(|namespace| namespace == "network") {
+        let own = items(&host.0, "/status/addresses").iter();
+        addresses.extend(own.filter(|a| matches!(text(a, "type"), "InternalIP" | "ExternalIP")).cloned());
+    }
+    out.insert("addresses".to_owned(), Value::Array(addresses));
     if facts.settings.from_host.nodes.images
         && let Some(images) = host.0.pointer("/status/images").filter(|v| filled(v))
     {
@@ -91,6 +97,7 @@ pub fn status(host: &HostObj, facts: &Facts) -> Value {
 mod tests {
     use super::*;
     use crate::kinds::tests_support::facts;
+    use crate::settings::HostPolicy;
 
     /// NO2, NO3: the host's figures, no identity of the machine, no heartbeat.
     #[test]
@@ -117,5 +124,8 @@ mod tests {
         );
         assert_eq!(status["nodeInfo"]["machineID"], "");
         assert!(!status.to_string().contains("10.0.0.1"));
+        let policy = HostPolicy { host_namespaces: vec!["network".into()], ..HostPolicy::default() };
+        let open = super::status(&host, &Facts { policy: policy.into(), ..facts });
+        assert_eq!(open["addresses"][1], json!({"type": "InternalIP", "address": "10.0.0.1"}));
     }
 }

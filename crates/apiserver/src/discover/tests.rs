@@ -64,10 +64,12 @@ fn without_later(list: &Value, name: &str) -> Vec<Value> {
         "validatingwebhookconfigurations",
     ];
     let later_sub = ["ephemeralcontainers", "eviction", "proxy", "resize"];
+    let served = |name: &str| name == "pods/proxy";
     let items = list.as_array().unwrap().iter();
     let kept = items.filter(|r| {
         let mut parts = r[name].as_str().unwrap().split('/');
-        !later.contains(&parts.next().unwrap()) && parts.next().is_none_or(|s| !later_sub.contains(&s))
+        served(r[name].as_str().unwrap())
+            || !later.contains(&parts.next().unwrap()) && parts.next().is_none_or(|s| !later_sub.contains(&s))
     });
     kept.cloned().collect()
 }

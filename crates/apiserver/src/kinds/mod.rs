@@ -1,6 +1,7 @@
 //! Hooks: what a kind needs beyond its table row, a file per kind, pure functions. The registry calls them by
 //! storage identity and knows no kind itself.
 
+pub mod config_map;
 pub mod crd;
 pub mod csr;
 pub mod defaults;
@@ -11,6 +12,7 @@ pub mod namespace;
 pub mod node;
 pub mod pod;
 mod pod_spec;
+pub mod proxy;
 pub mod rbac;
 pub mod review;
 pub mod scale;
@@ -74,6 +76,7 @@ fn hooks(resource: &Resource) -> &'static Hooks {
         "/namespaces" => &namespace::HOOKS,
         "/pods" => &pod::HOOKS,
         "/services" => &service::HOOKS,
+        "/configmaps" => &config_map::HOOKS,
         "/secrets" => &secret::HOOKS,
         "certificates.k8s.io/certificatesigningrequests" => &csr::HOOKS,
         "/nodes" => &node::HOOKS,

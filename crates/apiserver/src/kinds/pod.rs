@@ -8,7 +8,16 @@ use crate::model::object::Object;
 use crate::model::status::Cause;
 
 /// Hooks of Pods.
-pub const HOOKS: Hooks = Hooks { prepare_create, validate, grace, returns_deleted: true, ..NONE };
+pub const HOOKS: Hooks =
+    Hooks { default: least_grace, prepare_create, validate, grace, returns_deleted: true, ..NONE };
+
+/// A grace below zero means the least there is.
+fn least_grace(pod: &mut Value) {
+    let own = ["spec", "terminationGracePeriodSeconds"];
+    if pod.at(&own).and_then(Value::as_i64).is_some_and(|seconds| seconds < 0) {
+        pod.put(&own, 1);
+    }
+}
 
 fn containers<'a>(pod: &'a Value, field: &str) -> &'a [Value] {
     pod.items(&["spec", field])
@@ -166,6 +175,15 @@ pub fn bind(pod: &Value, binding: &Value) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_grace_below_zero_is_the_least() {
+        for (given, kept) in [(-1, 1), (0, 0), (7, 7)] {
+            let mut pod = json!({"spec": {"terminationGracePeriodSeconds": given}});
+            (HOOKS.default)(&mut pod);
+            assert_eq!(pod["spec"]["terminationGracePeriodSeconds"], json!(kept));
+        }
+    }
 
     #[test]
     fn quality_of_service_follows_requests_and_limits() {

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::{Hooks, NONE};
+use super::{Hooks, NONE, config_map};
 use crate::model::object::Object;
 use crate::model::status::Cause;
 
@@ -32,7 +32,7 @@ fn required_keys(kind: &str) -> &'static [&'static str] {
 }
 
 fn validate(new: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let mut causes = Vec::new();
+    let mut causes = config_map::keys(new, &["data"]);
     for key in required_keys(new.text(&["type"])) {
         if new.at(&["data", key]).is_none() {
             causes.push(Cause::required(format!("data[{key}]"), ""));
@@ -42,14 +42,7 @@ fn validate(new: &Value, old: Option<&Value>) -> Vec<Cause> {
         if new.text(&["type"]) != old.text(&["type"]) {
             causes.push(Cause::invalid("type", &new.text(&["type"]).into(), "field is immutable"));
         }
-        if old.at(&["immutable"]) == Some(&Value::Bool(true)) {
-            if new.at(&["immutable"]) != Some(&Value::Bool(true)) {
-                causes.push(Cause::forbidden("immutable", "field is immutable when `immutable` is set"));
-            }
-            if new.at(&["data"]) != old.at(&["data"]) {
-                causes.push(Cause::forbidden("data", "field is immutable when `immutable` is set"));
-            }
-        }
+        causes.extend(config_map::sealed(new, old, &["data"]));
     }
     causes
 }

@@ -11,7 +11,7 @@ use crate::model::status::{ApiStatus, Cause};
 use crate::patch;
 use crate::registry::{self, Call, Change, Outcome, PatchKind};
 use crate::request::{Exchange, WriteOptions};
-use crate::tunnel::{self, PassError, Target, TunnelError, TunnelHead};
+use crate::tunnel::{self, PassError, Proxied, Target, TunnelError, TunnelHead};
 
 /// Whether objects of the resource are questions: answered, never stored.
 pub fn is_virtual(resource: &Resource) -> bool {
@@ -126,7 +126,13 @@ pub async fn patch_scale(
 }
 
 /// `log`, `exec`, `attach`, `portforward`, `proxy`: passed to the host of the pod (T1).
-pub(crate) async fn tunnel(call: &Call<'_>, x: &Exchange<'_>) -> Result<Response<Body>, ApiStatus> {
+///
+/// A pod that is asked by `proxy` may be named with a scheme and a port; the call names it without.
+pub(crate) async fn tunnel(
+    call: &Call<'_>,
+    x: &Exchange<'_>,
+    asked: Proxied,
+) -> Result<Response<Body>, ApiStatus> {
     let sub = call.subresource().to_owned();
     let record = registry::get(call)?;
     let object = record.tree();
@@ -146,7 +152,7 @@ pub(crate) async fn tunnel(call: &Call<'_>, x: &Exchange<'_>) -> Result<Response
     };
     let head = TunnelHead {
         method: x.method.clone(),
-        path: call.target.subresource.split_once('/').map_or("", |(_, path)| path).to_owned(),
+        proxy: asked,
         query: stream::query(&object, &sub, &x.info.query)?,
         headers: x.headers.clone(),
         audit_id: x.audit_id.to_owned(),

@@ -231,6 +231,9 @@ fn restore(call: &Call<'_>, new: &mut Value, live: &Value) {
                 copy(&mut kept, new, path);
             }
             copy(&mut kept, new, &["metadata", "managedFields"]);
+            for field in with_status(call) {
+                copy(&mut kept, new, &["metadata", field]);
+            }
             *new = kept;
         }
         sub => kinds::restore(&call.resource, sub, new, live),
@@ -249,6 +252,16 @@ fn restore(call: &Call<'_>, new: &mut Value, live: &Value) {
         copy(new, live, &["metadata", "namespace"]);
     }
     copy(new, live, &["metadata", "resourceVersion"]);
+}
+
+/// What of the metadata a write of the status may change: of built-in kinds notes and labels, as upstream lets it.
+fn with_status(call: &Call<'_>) -> &'static [&'static str] {
+    match &*call.resource.id {
+        _ if call.resource.custom.is_some() => &[],
+        id if id.starts_with("apiextensions.k8s.io/") || id.starts_with("flowcontrol.") => &[],
+        "apps/deployments" => &["annotations"],
+        _ => &["annotations", "labels"],
+    }
 }
 
 fn copy(to: &mut Value, from: &Value, path: &[&str]) {
@@ -336,7 +349,9 @@ async fn finish(
     }
     admit::mutate(call, admit::Operation::Update, new, Some(live)).await?;
     defaults(call, new);
-    if call.resource.generation && spec_changed(call, new, live) {
+    // Where a pod runs is not what it is to be.
+    let bound = call.subresource() == "binding";
+    if call.resource.generation && !bound && spec_changed(call, new, live) {
         new.set_meta("generation", live.generation() + 1);
     }
     new.set_meta("resourceVersion", record.rv().to_string());

@@ -11,11 +11,12 @@ use super::accept::{Encoding, Form};
 use super::{DeleteOptions, Exchange, ListOptions, ResourcePath, decode, respond, write};
 use crate::codec::table;
 use crate::fair;
-use crate::kinds::subresource;
+use crate::kinds::{proxy, subresource};
 use crate::listen::{Body, BoxError};
 use crate::model::status::ApiStatus;
 use crate::registry::{self, Call, Page};
 use crate::store::{NsName, Record};
+use crate::tunnel::Proxied;
 use crate::watch::{self, WatchRequest};
 
 /// Size of one piece of a streamed list.
@@ -32,6 +33,13 @@ pub async fn resource(
         .lookup(&target.group, &target.version, &target.plural)
         .ok_or_else(ApiStatus::no_such_resource)?;
     let mut target = target.clone();
+    let asked = target.name.clone();
+    if target.group.is_empty()
+        && target.plural == "pods"
+        && target.subresource.split('/').next() == Some("proxy")
+    {
+        target.name = proxy::pod(&asked).to_owned();
+    }
     if !resource.namespaced {
         if !target.namespace.is_empty() && target.plural != "namespaces" {
             return Err(ApiStatus::no_such_resource());
@@ -66,7 +74,14 @@ pub async fn resource(
         return Err(ApiStatus::method_not_allowed_here());
     }
     if stream_of_pod {
-        return subresource::tunnel(&call, x).await;
+        let proxied = match sub {
+            "proxy" => {
+                let body = x.turn.away(decode::read(x.headers, body)).await??;
+                proxy::read(&asked, &call.target.subresource, body)?
+            }
+            _ => Proxied::default(),
+        };
+        return subresource::tunnel(&call, x, proxied).await;
     }
     match verb {
         "get" => get(x, &call),

@@ -7,6 +7,7 @@ mod pass;
 use std::fmt;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -48,14 +49,27 @@ pub enum Target {
 pub struct TunnelHead {
     /// Method.
     pub method: Method,
-    /// What follows the subresource in the path, for `proxy`.
-    pub path: String,
+    /// What is asked of the pod itself, for `proxy`.
+    pub proxy: Proxied,
     /// Query, as the client sent it.
     pub query: String,
     /// `Upgrade`, `Connection`, the stream protocols and `Accept`; never a credential.
     pub headers: HeaderMap,
     /// The request's audit id, which the host's own log may hold too.
     pub audit_id: String,
+}
+
+/// A request that a pod's own server answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxied {
+    /// `http` or `https`; empty for the host's choice.
+    pub scheme: String,
+    /// Port, by name or number; empty for the pod's first.
+    pub port: String,
+    /// Path without the slash in front.
+    pub path: String,
+    /// Body.
+    pub body: Bytes,
 }
 
 /// A duplex byte stream.

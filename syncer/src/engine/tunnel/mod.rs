@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::upgrade::Upgraded;
@@ -27,7 +28,7 @@ const SWITCH: Duration = Duration::from_secs(30);
 /// Most bytes of a refusal that are read.
 const REFUSAL: usize = 64 * 1024;
 /// What is carried; everything else of a pod stays closed.
-const CARRIED: [&str; 4] = ["log", "exec", "attach", "portforward"];
+const CARRIED: [&str; 5] = ["log", "exec", "attach", "portforward", "proxy"];
 
 /// A pod's stream, in the tenant's own names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub struct PodStream {
     pub name: String,
     /// UID: a name that was used again is another pod.
     pub uid: String,
-    /// `log`, `exec`, `attach` or `portforward`.
+    /// `log`, `exec`, `attach`, `portforward`, or `proxy` with what follows it in the path.
     pub subresource: String,
 }
 
@@ -49,6 +50,10 @@ pub struct StreamHead {
     pub method: Method,
     /// Query.
     pub query: String,
+    /// For `proxy`: scheme and port of the pod's server, empty for the host's choice.
+    pub server: (String, String),
+    /// For `proxy`: what is sent.
+    pub body: Bytes,
     /// Protocols and what belongs to them; never a credential.
     pub headers: HeaderMap,
     /// What the request is found by in logs, the host's too.
@@ -93,6 +98,13 @@ pub enum StreamError {
     },
 }
 
+impl PodStream {
+    /// The subresource alone.
+    fn kind(&self) -> &str {
+        self.subresource.split('/').next().unwrap_or_default()
+    }
+}
+
 impl SyncerHandle {
     /// Opens a stream to a pod on the tenant's host.
     pub async fn open(
@@ -101,8 +113,9 @@ impl SyncerHandle {
         to: &PodStream,
         head: StreamHead,
     ) -> Result<HostStream, StreamError> {
-        if !CARRIED.contains(&&*to.subresource) {
-            let message = format!("pods/{} is not carried to hosts", to.subresource);
+        let proxied = to.kind() == "proxy";
+        if !CARRIED.contains(&to.kind()) {
+            let message = format!("pods/{} is not carried to hosts", to.kind());
             return Err(StreamError::Refused { code: 501, message });
         }
         let pass = self.pass(tenant)?;
@@ -113,8 +126,12 @@ impl SyncerHandle {
             StatusCode::SWITCHING_PROTOCOLS => switched(answer).await,
             status if status.is_success() => Ok(HostStream::Answer(plain(answer))),
             status => {
+                let head = answer.headers().get(header::CONTENT_TYPE).cloned();
                 let body = Limited::new(answer.into_body(), REFUSAL).collect().await;
                 let body = body.map(|read| read.to_bytes()).unwrap_or_default();
+                if proxied && !words::of_a_host(&body) {
+                    return Ok(HostStream::Answer(of_the_pod(status, head, body)));
+                }
                 let refusal = words::refusal(status.as_u16(), &body, to, &pod, &pass.facts);
                 if operators(&refusal) {
                     tracing::warn!(tenant = %pass.tenant.id, host = %pass.tenant.host.entry.name, %audit_id,
@@ -175,8 +192,15 @@ async fn send(
     to: &PodStream,
     head: StreamHead,
 ) -> Result<Response<Body>, StreamError> {
-    let path = format!("{}/{}?{}", Kind::Pod.path(pod.namespace(), pod.name()), to.subresource, head.query);
-    let request = Request::builder().method(head.method).uri(path).body(Body::empty());
+    let name = match &head.server {
+        (scheme, port) if scheme.is_empty() && port.is_empty() => pod.name().to_owned(),
+        (scheme, port) if scheme.is_empty() => format!("{}:{port}", pod.name()),
+        (scheme, port) => format!("{scheme}:{}:{port}", pod.name()),
+    };
+    // Without the slash the host would answer with where to ask instead, in its own names.
+    let slash = if to.subresource == "proxy" { "/" } else { "" };
+    let path = format!("{}/{}{slash}?{}", Kind::Pod.path(pod.namespace(), &name), to.subresource, head.query);
+    let request = Request::builder().method(head.method).uri(path).body(Body::from(head.body.to_vec()));
     let mut request = request.map_err(|error| {
         tracing::debug!(%error, "a stream's query is no URI");
         StreamError::Refused { code: 400, message: "the query cannot be passed on".to_owned() }
@@ -187,7 +211,7 @@ async fn send(
         request.headers_mut().insert(HeaderName::from_static("audit-id"), id);
     }
     let answer = pass.host().open(request);
-    let answer = if to.subresource == "log" {
+    let answer = if matches!(to.kind(), "log" | "proxy") {
         answer.await
     } else {
         tokio::time::timeout(SWITCH, answer).await.map_err(|_| StreamError::Unreachable)?
@@ -204,6 +228,14 @@ async fn switched(mut answer: Response<Body>) -> Result<HostStream, StreamError>
         StreamError::Unreachable
     })?;
     Ok(HostStream::Switched { head: answer.map(drop), io: TokioIo::new(io) })
+}
+
+/// What the pod's own server said, a failure among it.
+fn of_the_pod(status: StatusCode, kind: Option<HeaderValue>, body: Bytes) -> Response<Body> {
+    let mut out = Response::new(Body::from(body.to_vec()));
+    *out.status_mut() = status;
+    out.headers_mut().extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
+    out
 }
 
 /// Whether a refusal is for the operator to look into, and no matter of the pod.

@@ -16,7 +16,7 @@ const OF_THE_HOST: [&str; 4] = ["://", "dial ", "lookup ", "system:"];
 pub(super) fn refusal(code: u16, body: &[u8], to: &PodStream, pod: &HostObj, facts: &Facts) -> StreamError {
     match code {
         401 | 403 => {
-            let PodStream { name, subresource, .. } = to;
+            let (name, subresource) = (&to.name, to.kind());
             let message = format!("pods {name:?} is forbidden: the host does not allow pods/{subresource}");
             StreamError::Refused { code: 403, message }
         }
@@ -27,6 +27,11 @@ pub(super) fn refusal(code: u16, body: &[u8], to: &PodStream, pod: &HostObj, fac
             None => StreamError::Unspeakable,
         },
     }
+}
+
+/// Whether an answer is the host's own, and not that of a pod behind it.
+pub(super) fn of_a_host(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok_and(|status| text(&status, "kind") == "Status")
 }
 
 /// The sentence of a Status, mapped back.

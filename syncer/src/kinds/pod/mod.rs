@@ -20,7 +20,7 @@ pub use life::{HostPod, Life, TenantPod, life};
 pub use security::{Level, violations};
 pub use table::REQUIRED_FIELDS;
 pub(crate) use up::gates_down;
-pub use up::{lost_status, mapped_back, scrub};
+pub use up::{ended_status, lost_status, mapped_back, scrub};
 
 use serde_json::Value;
 

@@ -499,6 +499,14 @@ fn translate_lost_pods_are_reported() {
         target.map(|c| (&c["status"], &c["reason"])),
         Some((&json!("True"), &json!("DeletionByHost")))
     );
+    // PO43: one that the tenant itself deleted has ended in the same way, and nobody is to blame.
+    let ended = super::ended_status(&tenant, "2026-01-01T00:00:00Z");
+    assert_eq!((&ended["phase"], &ended["reason"]), (&json!("Failed"), &Value::Null));
+    assert_eq!(ended["containerStatuses"], lost["containerStatuses"]);
+    let conditions = ended["conditions"].as_array().expect("conditions");
+    let status = |kind: &str| conditions.iter().find(|c| c["type"] == kind).map(|c| c["status"].clone());
+    assert_eq!(status("DisruptionTarget"), None);
+    assert_eq!((status("Ready"), status("PodScheduled")), (Some(json!("False")), Some(json!("True"))));
 }
 
 fn texts() -> impl Strategy<Value = String> {

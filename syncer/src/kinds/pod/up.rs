@@ -225,6 +225,21 @@ pub(crate) fn names_a_tenant(message: &str) -> bool {
 /// Status of a pod whose host pod is gone: Failed, with what ran ended (PO41).
 pub fn lost_status(tenant: &TenantObj, reason: &str, now: &str) -> Value {
     let message = "the pod was deleted on its host; it cannot run again under its identity";
+    let mut status = ended_status(tenant, now);
+    status["reason"] = json!(reason);
+    status["message"] = json!(message);
+    let disrupted = json!({"type": "DisruptionTarget", "status": "True", "reason": "DeletionByHost",
+        "message": message, "lastTransitionTime": now});
+    if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
+        conditions.retain(|c| text(c, "type") != "DisruptionTarget");
+        conditions.push(disrupted);
+    }
+    status
+}
+
+/// Status of a pod that is no more on its host, and how it ended was not seen: Failed, with what ran ended. A finalizer
+/// may keep such a pod in the tenant for long, and nothing may count it among those that run (PO43).
+pub fn ended_status(tenant: &TenantObj, now: &str) -> Value {
     let mut out = Map::new();
     for field in ["startTime", "hostIP", "hostIPs", "podIP", "podIPs"] {
         if let Some(value) = tenant.0.pointer(&format!("/status/{field}")).filter(|v| filled(v)) {
@@ -232,15 +247,11 @@ pub fn lost_status(tenant: &TenantObj, reason: &str, now: &str) -> Value {
         }
     }
     out.insert("phase".to_owned(), json!("Failed"));
-    out.insert("reason".to_owned(), json!(reason));
-    out.insert("message".to_owned(), json!(message));
     let mut conditions: Vec<Value> = items(&tenant.0, "/status/conditions")
         .iter()
-        .filter(|c| !["DisruptionTarget", "Ready", "ContainersReady"].contains(&text(c, "type")))
+        .filter(|c| !["Ready", "ContainersReady"].contains(&text(c, "type")))
         .cloned()
         .collect();
-    conditions.push(json!({"type": "DisruptionTarget", "status": "True", "reason": "DeletionByHost",
-        "message": message, "lastTransitionTime": now}));
     for kind in ["Ready", "ContainersReady"] {
         conditions
             .push(json!({"type": kind, "status": "False", "reason": "PodFailed", "lastTransitionTime": now}));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::note::{Tone, note};
 use super::super::{Controller, Ctx, Failed, Next, View};
-use super::plan::{self, Budget, Set};
+use super::plan::{self, Budget, Set, Share};
 use super::pods::controller_uid;
 use super::revision::{self, DESIRED, HASH_LABEL, MAX, REVISION};
 use super::status;
@@ -91,7 +91,8 @@ impl Pass {
     async fn run(&mut self) -> Result<Next, Failed> {
         let mut sets = self.sets().await?;
         let newest = sets.iter().position(|s| revision::same_template(s, &self.deployment));
-        if newest.is_none() && !self.is_paused() {
+        let resizing = self.is_paused() || self.is_scaling(&sets);
+        if newest.is_none() && !resizing {
             let made = self.create_set(&sets).await?;
             sets.push(made);
         }
@@ -99,8 +100,8 @@ impl Pass {
         if let Some(at) = newest {
             sets[at] = self.mark_newest(&sets, at).await?;
         }
-        if self.is_paused() {
-            self.keep_proportions(&mut sets).await?;
+        if resizing {
+            self.keep_proportions(&mut sets, newest).await?;
         } else {
             self.scale(&mut sets, newest).await?;
             self.clean_up(&sets, newest).await?;
@@ -248,22 +249,48 @@ impl Pass {
         Ok(())
     }
 
-    /// Paused: the total follows `spec.replicas`, the shares of the sets stay.
-    async fn keep_proportions(&self, sets: &mut [Value]) -> Result<(), Failed> {
+    /// Whether `spec.replicas` is another one than the sets were sized for.
+    fn is_scaling(&self, sets: &[Value]) -> bool {
+        let desired = Budget::of(&self.deployment).desired.to_string();
+        let known = |s: &Value| s.text(&["metadata", "annotations", DESIRED]).to_owned();
+        sets.iter().filter(|s| arithmetic(s).size > 0).map(known).any(|k| !k.is_empty() && k != desired)
+    }
+
+    /// The total follows `spec.replicas`, the shares of the sets stay.
+    async fn keep_proportions(&self, sets: &mut [Value], newest: Option<usize>) -> Result<(), Failed> {
         let budget = Budget::of(&self.deployment);
-        let total: i64 = sets.iter().map(|s| arithmetic(s).size).sum();
-        let known = |s: &Value| {
-            s.text(&["metadata", "annotations", DESIRED]).parse::<i64>().unwrap_or(budget.desired)
+        let active: Vec<usize> = (0..sets.len()).filter(|i| arithmetic(&sets[*i]).size > 0).collect();
+        let latest = newest.or_else(|| sets.len().checked_sub(1));
+        let alone = match active.as_slice() {
+            [] => latest,
+            [one] => Some(*one),
+            _ => None,
         };
-        if total == 0 || sets.iter().filter(|s| arithmetic(s).size > 0).all(|s| known(s) == budget.desired) {
+        if let Some(at) = alone {
+            return self.resize(&mut sets[at], budget.desired, budget).await;
+        }
+        let full = |s: &Value| {
+            let Set { size, available, .. } = arithmetic(s);
+            let known = s.text(&["metadata", "annotations", DESIRED]) == budget.desired.to_string();
+            known && size == budget.desired && available == budget.desired
+        };
+        if let Some(at) = newest.filter(|at| full(&sets[*at])) {
+            for i in active.into_iter().filter(|i| *i != at) {
+                self.resize(&mut sets[i], 0, budget).await?;
+            }
             return Ok(());
         }
-        let mut left = budget.desired;
-        let last = sets.len().saturating_sub(1);
-        for (i, set) in sets.iter_mut().enumerate() {
-            let share = if i == last { left } else { arithmetic(set).size * budget.desired / total };
-            left -= share;
-            self.resize(set, share, budget).await?;
+        if self.deployment.text(&["spec", "strategy", "type"]) == "Recreate" {
+            return Ok(());
+        }
+        let before = |s: &Value| s.text(&["metadata", "annotations", MAX]).parse::<i64>().ok();
+        let total = self.deployment.at(&["status", "replicas"]).and_then(Value::as_i64).unwrap_or(0);
+        let shares: Vec<Share> = active
+            .iter()
+            .map(|i| Share { size: arithmetic(&sets[*i]).size, most: before(&sets[*i]).unwrap_or(total) })
+            .collect();
+        for (i, size) in active.into_iter().zip(plan::proportional(budget, &shares)) {
+            self.resize(&mut sets[i], size, budget).await?;
         }
         Ok(())
     }

@@ -84,6 +84,48 @@ pub fn rolling(budget: Budget, new: Set, old: &[Set]) -> (i64, Vec<i64>) {
     (grown, sizes)
 }
 
+/// A ReplicaSet that takes part when the whole is made larger or smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// `spec.replicas`.
+    pub size: i64,
+    /// The most that all sets together were allowed when it was sized.
+    pub most: i64,
+}
+
+/// Sizes by which the total meets the budget and each set keeps its share, oldest set first. What rounding leaves goes
+/// to the largest; of equals, to the newest when growing and to the oldest when shrinking.
+pub fn proportional(budget: Budget, sets: &[Share]) -> Vec<i64> {
+    let most = if budget.desired > 0 { budget.desired + budget.surge } else { 0 };
+    let change = most - sets.iter().map(|s| s.size).sum::<i64>();
+    let mut sizes: Vec<i64> = sets.iter().map(|s| s.size).collect();
+    if change == 0 {
+        return sizes;
+    }
+    let mut order: Vec<usize> = (0..sets.len()).collect();
+    order.sort_by_key(|&i| {
+        let age = i64::try_from(i).unwrap_or(i64::MAX);
+        (-sets[i].size, if change > 0 { -age } else { age })
+    });
+    let mut left = change;
+    for &i in &order {
+        let Share { size, most: before } = sets[i];
+        let whole = if budget.desired == 0 { 0 } else { nearest(size * most, before) };
+        let part = if change > 0 { (whole - size).min(left) } else { (whole - size).max(left) };
+        sizes[i] += part;
+        left -= part;
+    }
+    if let Some(&largest) = order.first() {
+        sizes[largest] = (sizes[largest] + left).max(0);
+    }
+    sizes
+}
+
+/// A quotient to the nearest whole, halves up.
+fn nearest(part: i64, of: i64) -> i64 {
+    if of <= 0 { part } else { (2 * part + of) / (2 * of) }
+}
+
 /// Wanted sizes when everything old goes before anything new comes.
 pub fn recreate(budget: Budget, old: &[Set]) -> (i64, Vec<i64>) {
     let ended = old.iter().all(|s| s.existing == 0);
@@ -112,6 +154,21 @@ mod tests {
             (new.size, old.size, old.available) = (n, o[0], o[0]);
         }
         assert_eq!((new.size, old.size), (2, 3));
+    }
+
+    #[test]
+    fn a_rollout_that_is_scaled_keeps_the_shares() {
+        let share = |size: i64| Share { size, most: 13 };
+        let of = |desired: i64| Budget { desired, surge: 3, unavailable: 2 };
+        assert_eq!(proportional(of(30), &[share(8), share(5)]), [20, 13]);
+        assert_eq!(proportional(of(10), &[share(8), share(5)]), [8, 5]);
+        assert_eq!(proportional(of(5), &[share(8), share(5)]), [5, 3]);
+        assert_eq!(proportional(of(0), &[share(8), share(5)]), [0, 0]);
+        // The largest takes what is left, the newest of equals.
+        let three = [Share { size: 5, most: 15 }; 3];
+        let sizes = proportional(Budget { desired: 20, surge: 0, unavailable: 1 }, &three);
+        assert_eq!(sizes.iter().sum::<i64>(), 20);
+        assert_eq!(sizes, [6, 7, 7]);
     }
 
     #[test]

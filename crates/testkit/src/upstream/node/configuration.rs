@@ -30,6 +30,8 @@ pub fn credentials(folder: &Path) -> Result<Vec<String>, NodeError> {
         format!("--kubelet-client-certificate={}", folder.join("kubelet-client.crt").display()),
         format!("--kubelet-client-key={}", folder.join("kubelet-client.key").display()),
         "--kubelet-preferred-address-types=InternalIP".to_owned(),
+        // Whether a pod may have more than its own is for the one who runs the cluster to say.
+        "--allow-privileged=true".to_owned(),
     ])
 }
 

@@ -28,6 +28,7 @@ const GROUPS: &str = "root:x:0:\nnobody:x:65534:\nuser-defined-in-image:x:1000:\
                       group-defined-in-image:x:50000:user-defined-in-image\n";
 
 /// A program or another file of this machine in an image.
+#[derive(Clone)]
 pub struct Content {
     /// Where it is here.
     pub from: PathBuf,

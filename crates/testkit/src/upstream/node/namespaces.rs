@@ -111,6 +111,8 @@ impl Namespaces {
             run(self.command("ip").args(["address", "add", &format!("{node}/30"), "dev", "eth0"]))?;
             run(self.command("ip").args(["link", "set", "eth0", "up"]))?;
             run(self.command("ip").args(["route", "add", "default", "via", &machine.to_string()]))?;
+            // kube-apiserver dials pods itself for what it proxies.
+            run(Command::new("ip").args(["route", "add", &network(number), "via", &node.to_string()]))?;
             return Ok(number);
         }
         Err(NodeError::Lacks(vec![format!("a free interface: {NODES} nodes are there")]))
@@ -139,7 +141,7 @@ impl Namespaces {
 
     /// The network of its pods.
     pub fn pods(&self) -> String {
-        format!("10.244.{}.0/24", self.number)
+        network(self.number)
     }
 
     /// The control group of its pods.
@@ -172,6 +174,11 @@ impl Drop for Namespaces {
 
 fn interface(number: u8) -> String {
     format!("skerry-node-{number}")
+}
+
+/// Of the pods.
+fn network(number: u8) -> String {
+    format!("10.244.{number}.0/24")
 }
 
 /// Of the machine and of the node.

@@ -89,13 +89,16 @@ impl Controller for Jobs {
             free_orphans(&ctx, &key, job.as_ref()).await?;
             let Some(job) = job else { return Ok(Next::Done) };
             let manager = job.text(&["spec", "managedBy"]);
-            let is_over = holds(&job, "Complete") || holds(&job, "Failed");
-            if !matches!(manager, "" | MANAGER) || is_over || ctx.view.is_template(key.namespace()) {
+            if !matches!(manager, "" | MANAGER) || is_over(&job) || ctx.view.is_template(key.namespace()) {
                 return Ok(Next::Done);
             }
             run(&ctx, &job).await
         })
     }
+}
+
+fn is_over(job: &Value) -> bool {
+    holds(job, "Complete") || holds(job, "Failed")
 }
 
 /// Path of a Job.
@@ -111,7 +114,11 @@ async fn free_orphans(ctx: &Ctx, key: &NsName, job: Option<&Value>) -> Result<()
         }
         let pod = record.tree();
         let is_orphan = match (controller_uid(&pod), job) {
-            (Some(uid), Some(job)) => uid != job.meta("uid"),
+            // One that ends after its Job is counted no more.
+            (Some(uid), Some(job)) => {
+                let ours = matches!(job.text(&["spec", "managedBy"]), "" | MANAGER);
+                uid != job.meta("uid") || ours && is_over(job) && pod.is_deleting()
+            }
             (None, Some(_)) => false,
             (_, None) => true,
         };
