@@ -70,6 +70,14 @@ impl Tunnel for Kubelet {
         if subresource == "log" {
             return Ok(TunnelStream::Answer(log(&head, &uid, &self.logged)));
         }
+        if subresource.starts_with("proxy") {
+            let (asked, sent) = (&head.proxy, String::from_utf8_lossy(&head.proxy.body));
+            let said = format!(
+                "{} {}:{} {subresource}?{} {sent}",
+                head.method, asked.scheme, asked.port, head.query
+            );
+            return Ok(TunnelStream::Answer(Response::new(body::full(said))));
+        }
         let (near, far) = tokio::io::duplex(PIECE);
         let text = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let mut answer = Response::builder().status(101).header("connection", "Upgrade");

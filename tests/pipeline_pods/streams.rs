@@ -238,6 +238,17 @@ async fn all_pass(rig: &Rig) {
     let (read, write) = tokio::io::split(rig.switch(Method::GET, "portforward", &tunnelled).await);
     echoed(read, write).await;
 
+    // What the pod's own server answers, by the path, port and body that the client named.
+    for (at, body, said) in [
+        ("p/proxy/", "", "GET : proxy? "),
+        ("http:p:8080/proxy/a/b%20c?d=e", "sent", "POST http:8080 proxy/a/b%20c?d=e sent"),
+    ] {
+        let method = if body.is_empty() { Method::GET } else { Method::POST };
+        let request = Request::builder().method(method).uri(w.path("pods", at));
+        let request = request.body(body.as_bytes().to_vec()).unwrap();
+        assert_eq!(w.tenant.0.request_text(request).await.unwrap(), said, "{at}");
+    }
+
     let space = w.host_namespace().await;
     for (to, head) in rig.kubelet.asked.lock().iter() {
         assert!(matches!(to, Target::Pod { namespace, .. } if *namespace == space), "{to:?}");

@@ -24,6 +24,12 @@ pub fn read(asked: &str, subresource: &str, body: Bytes) -> Result<Proxied, ApiS
     if !matches!(scheme, "" | "http" | "https") {
         return Err(ApiStatus::bad_request(format!("invalid pod request {asked:?}")));
     }
+    // It becomes part of a path on the host.
+    if !port.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return Err(ApiStatus::bad_request(format!(
+            "invalid pod request {asked:?}: a port is a number or a name"
+        )));
+    }
     let path = subresource.split_once('/').map_or("", |(_, path)| path);
     if climbs(path) {
         return Err(ApiStatus::bad_request("the path of a proxied request must not climb".to_owned()));
@@ -49,6 +55,17 @@ mod tests {
         assert_eq!(parts("web:8080"), ("", "web", "8080"));
         assert_eq!(parts("https:web:8443"), ("https", "web", "8443"));
         assert_eq!(pod("http:web:"), "web");
+    }
+
+    /// SE5: what a client names as a port leads nowhere else on the host.
+    #[test]
+    fn a_proxied_port_is_a_port() {
+        for port in ["80", "web-1", ""] {
+            assert!(read(&format!("http:web:{port}"), "proxy/x", Bytes::new()).is_ok(), "{port}");
+        }
+        for port in ["80/../../secrets/s", "80%2f..", "..", "80?x", "80 "] {
+            assert_eq!(read(&format!("web:{port}"), "proxy", Bytes::new()).unwrap_err().code, 400, "{port}");
+        }
     }
 
     #[test]
