@@ -241,7 +241,7 @@ async fn all_pass(rig: &Rig) {
     // What the pod's own server answers, by the path, port and body that the client named.
     for (at, body, said) in [
         ("p/proxy/", "", "GET : proxy? "),
-        ("http:p:8080/proxy/a/b%20c?d=e", "sent", "POST http:8080 proxy/a/b%20c?d=e sent"),
+        ("http:p:8080/proxy/a/b%20c%3Ff?d=e", "sent", "POST http:8080 proxy/a/b c?f?d=e sent"),
     ] {
         let method = if body.is_empty() { Method::GET } else { Method::POST };
         let request = Request::builder().method(method).uri(w.path("pods", at));

@@ -15,7 +15,7 @@ use serde_json::Value;
 use skerry_kit::kubeconfig::{KubeconfigError, config};
 use skerry_syncer::{Allocation, HostStream, PodStream, ReserveError, StreamError, StreamHead};
 
-use super::{AUDIT_ID, FAILED, PORT, ROOT, SCHEME};
+use super::{AUDIT_ID, FAILED, ROOT, TARGET};
 use crate::cli::adapters::hosts::Hosts;
 
 /// A call for addresses: the host's own limit of five seconds, and the way there.
@@ -97,22 +97,21 @@ impl Hosts for Link {
     }
 
     async fn open(&self, tenant: &str, to: &PodStream, head: StreamHead) -> Result<HostStream, StreamError> {
-        let PodStream { namespace, name, uid, subresource } = to;
-        let path = format!("{ROOT}{tenant}/pods/{namespace}/{name}/{uid}/{subresource}?{}", head.query);
+        let path = format!("{ROOT}{tenant}/streams?{}", head.query);
         let request = Request::builder().method(head.method).uri(path).body(Body::from(head.body.to_vec()));
         let mut request = request.map_err(|error| {
             tracing::debug!(%error, "a stream's query is no URI");
             StreamError::Refused { code: 400, message: "the query cannot be passed on".to_owned() }
         })?;
         *request.headers_mut() = head.headers;
-        let (scheme, port) = &head.server;
-        for (name, value) in [(AUDIT_ID, &head.audit_id), (SCHEME, scheme), (PORT, port)] {
-            if let (false, Ok(value)) = (value.is_empty(), HeaderValue::from_str(value)) {
+        let target = serde_json::to_vec(&(to, &head.server)).unwrap_or_default();
+        for (name, value) in [(AUDIT_ID, head.audit_id.as_bytes()), (TARGET, &target)] {
+            if let Ok(value) = HeaderValue::from_bytes(value) {
                 request.headers_mut().insert(name, value);
             }
         }
         let mut answer = self.0.send(request).await.map_err(|error| {
-            said(subresource, &error);
+            said(&to.subresource, &error);
             StreamError::Unreachable
         })?;
         match answer.status() {

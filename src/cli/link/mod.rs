@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `POST /link/v1/tenants/<id>/services/reserve` and `/update` | addresses for the Service in the body |
 //! | `POST /link/v1/tenants/<id>/services/release` | gives back those of the UID in the body |
-//! | `… /link/v1/tenants/<id>/pods/<namespace>/<name>/<uid>/<subresource>` | a stream: the host's own answer, or 101; for `proxy` with a path of its own, a body, and the pod's server in headers |
+//! | `… /link/v1/tenants/<id>/streams`, any method | the stream that the header names: the host's own answer, or 101 |
 
 mod client;
 mod server;
@@ -19,7 +19,5 @@ const ROOT: &str = "/link/v1/tenants/";
 const FAILED: &str = "skerry-link-failed";
 /// The request's audit id.
 const AUDIT_ID: &str = "audit-id";
-/// Scheme of a pod's own server, for `proxy`.
-const SCHEME: &str = "skerry-link-scheme";
-/// Its port.
-const PORT: &str = "skerry-link-port";
+/// Where a stream leads, as JSON: the pod, and for `proxy` scheme and port of its server.
+const TARGET: &str = "skerry-link-target";

@@ -26,7 +26,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::{AUDIT_ID, FAILED, PORT, ROOT, SCHEME};
+use super::{AUDIT_ID, FAILED, ROOT, TARGET};
 use crate::cli::adapters::hosts::Hosts;
 
 /// Common name of the only certificate that is served.
@@ -175,20 +175,17 @@ fn common_name(leaf: &[u8]) -> Option<String> {
     name.as_str().ok().map(str::to_owned)
 }
 
-async fn answer<H: Hosts>(hosts: &H, request: Request<Incoming>) -> Response<Body> {
+async fn answer<H: Hosts>(hosts: &H, mut request: Request<Incoming>) -> Response<Body> {
     let path = request.uri().path().to_owned();
     let parts: Vec<&str> = path.strip_prefix(ROOT).unwrap_or_default().split('/').collect();
     match *parts.as_slice() {
         [tenant, "services", verb] => addresses(hosts, tenant, verb, request).await,
-        [tenant, "pods", namespace, name, uid, ref rest @ ..] => {
-            let own = str::to_owned;
-            let to = PodStream {
-                namespace: own(namespace),
-                name: own(name),
-                uid: own(uid),
-                subresource: rest.join("/"),
-            };
-            stream(hosts, tenant, to, request).await
+        [tenant, "streams"] => {
+            let target = request.headers_mut().remove(TARGET);
+            match target.and_then(|target| serde_json::from_slice(target.as_bytes()).ok()) {
+                Some((to, server)) => stream(hosts, tenant, to, server, request).await,
+                None => plain(StatusCode::BAD_REQUEST, "no stream is named"),
+            }
         }
         _ => plain(StatusCode::NOT_FOUND, "no such path"),
     }
@@ -218,6 +215,7 @@ async fn stream<H: Hosts>(
     hosts: &H,
     tenant: &str,
     to: PodStream,
+    server: (String, String),
     mut request: Request<Incoming>,
 ) -> Response<Body> {
     let query = request.uri().query().unwrap_or_default().to_owned();
@@ -225,11 +223,8 @@ async fn stream<H: Hosts>(
     let upgrade = hyper::upgrade::on(&mut request);
     let mut headers = request.headers().clone();
     headers.remove(header::HOST);
-    let mut own = |name| {
-        let value = headers.remove(name);
-        value.and_then(|value| value.to_str().ok().map(str::to_owned)).unwrap_or_default()
-    };
-    let (audit_id, server) = (own(AUDIT_ID), (own(SCHEME), own(PORT)));
+    let audit_id = headers.remove(AUDIT_ID);
+    let audit_id = audit_id.and_then(|id| id.to_str().ok().map(str::to_owned)).unwrap_or_default();
     let Ok(body) = Limited::new(request.into_body(), BODY).collect().await else {
         return plain(StatusCode::BAD_REQUEST, "the body cannot be read");
     };

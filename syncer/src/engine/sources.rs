@@ -167,8 +167,8 @@ fn version_of(metadata: &Value) -> u64 {
     text.and_then(|v| v.parse().ok()).unwrap_or_default()
 }
 
-/// A token as it may stand in a query.
-fn escaped(token: &str) -> String {
+/// A token as it may stand in a query, or in one part of a path.
+pub(super) fn escaped(token: &str) -> String {
     use std::fmt::Write;
     token.bytes().fold(String::with_capacity(token.len()), |mut out, b| {
         if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) {

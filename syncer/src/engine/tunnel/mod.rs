@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use kube::client::Body;
 use serde::{Deserialize, Serialize};
 
-use super::{SyncerHandle, carry::Pass, model::Key};
+use super::{SyncerHandle, carry::Pass, model::Key, sources};
 use crate::{
     kind::Kind,
     mapping::{Claim, NamespaceOrigin},
@@ -31,7 +31,7 @@ const REFUSAL: usize = 64 * 1024;
 const CARRIED: [&str; 5] = ["log", "exec", "attach", "portforward", "proxy"];
 
 /// A pod's stream, in the tenant's own names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodStream {
     /// Namespace.
     pub namespace: String,
@@ -199,7 +199,10 @@ async fn send(
     };
     // Without the slash the host would answer with where to ask instead, in its own names.
     let slash = if to.subresource == "proxy" { "/" } else { "" };
-    let path = format!("{}/{}{slash}?{}", Kind::Pod.path(pod.namespace(), &name), to.subresource, head.query);
+    // It is read decoded, and is again a path of the host's alone.
+    let parts: Vec<String> = to.subresource.split('/').map(sources::escaped).collect();
+    let pod_path = Kind::Pod.path(pod.namespace(), &name);
+    let path = format!("{pod_path}/{}{slash}?{}", parts.join("/"), head.query);
     let request = Request::builder().method(head.method).uri(path).body(Body::from(head.body.to_vec()));
     let mut request = request.map_err(|error| {
         tracing::debug!(%error, "a stream's query is no URI");
