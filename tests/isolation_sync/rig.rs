@@ -129,7 +129,8 @@ impl Rig {
     async fn settled(&self) -> [Picture; 2] {
         let mut last = self.picture().await;
         for _ in 0..20 {
-            tokio::time::sleep(Duration::from_millis(700)).await;
+            // Env maps follow Services after a second.
+            tokio::time::sleep(Duration::from_millis(1600)).await;
             let now = self.picture().await;
             if now == last {
                 return now;

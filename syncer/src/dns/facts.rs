@@ -64,12 +64,19 @@ pub struct Pod {
     pub own: Vec<IpAddr>,
     /// Those of its node.
     pub node: Vec<IpAddr>,
+    /// Host name and subdomain, where it has one.
+    pub called: Option<(String, String)>,
 }
 
 impl Pod {
     fn of(object: &TenantObj) -> Self {
         let list = |path| ips(items(&object.0, path), "ip");
-        Self { own: list("/status/podIPs"), node: list("/status/hostIPs") }
+        let called = |subdomain: &str| {
+            let hostname = Some(object.text("/spec/hostname")).filter(|name| !name.is_empty());
+            (hostname.unwrap_or_else(|| object.name()).to_owned(), subdomain.to_owned())
+        };
+        let subdomain = Some(object.text("/spec/subdomain")).filter(|name| !name.is_empty());
+        Self { own: list("/status/podIPs"), node: list("/status/hostIPs"), called: subdomain.map(called) }
     }
 
     /// Addresses that its queries may come from.

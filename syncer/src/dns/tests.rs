@@ -208,6 +208,37 @@ fn dns_mirrored_services() {
     assert_eq!(ask(&zone, "1.0.97.10.in-addr.arpa", Kind::Ptr), "no such name");
 }
 
+/// PO30: a pod's own full name answers without a Service of its subdomain, in the tenant's zone and in the host's; once
+/// there is such a Service its endpoints come first.
+#[test]
+fn dns_a_pod_by_its_own_name() {
+    let mut zone = zone();
+    let mut lone = pod("lone", "shop", "10.2.0.9", "Running");
+    lone.0["spec"] = json!({"hostname": "one", "subdomain": "nobody"});
+    zone.seen(kind::Kind::Pod, &lone);
+    let mut plain = pod("plain", "shop", "10.2.0.8", "Running");
+    plain.0["spec"] = json!({"subdomain": "peers"});
+    zone.seen(kind::Kind::Pod, &plain);
+    let ask = |zone: &Zone, name: &str| shown(&zone.lookup(name, Kind::A));
+    for name in ["one.nobody.shop.svc.cluster.local", "one.nobody.sk-t1-shop-abc.svc.cluster.local"] {
+        assert_eq!(ask(&zone, name), format!("{name} 10.2.0.9"));
+        assert_eq!(
+            zone.lookup(name, Kind::Aaaa),
+            Found::Records(Vec::new()),
+            "it is there, without such an address"
+        );
+    }
+    assert_eq!(
+        ask(&zone, "plain.peers.shop.svc.cluster.local"),
+        "plain.peers.shop.svc.cluster.local 10.2.0.8"
+    );
+    for name in ["lone.nobody.shop", "one.nobody.default", "two.nobody.shop", "nobody.shop"] {
+        assert_eq!(ask(&zone, &format!("{name}.svc.cluster.local")), "no such name", "{name}");
+    }
+    zone.gone(kind::Kind::Pod, &("shop".into(), "lone".into()));
+    assert_eq!(ask(&zone, "one.nobody.shop.svc.cluster.local"), "no such name");
+}
+
 /// What is gone is not answered; an address that two had stays with the one that is left.
 #[test]
 fn dns_what_is_gone() {

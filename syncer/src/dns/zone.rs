@@ -218,7 +218,10 @@ impl Zone {
             [namespace, "pod"] => there(self.namespaces.contains(*namespace)),
             [address, namespace, "pod"] => self.of_pod(name, address, namespace, kind),
             [rest @ .., service, namespace, "svc"] => match self.namespace(namespace) {
-                Some(namespace) => self.of_service(name, rest, service, namespace, kind),
+                Some(namespace) => match (self.of_service(name, rest, service, namespace, kind), rest) {
+                    (Found::NoName, [hostname]) => self.of_itself(name, hostname, service, namespace, kind),
+                    (found, _) => found,
+                },
                 None => Found::NoName,
             },
             _ => Found::NoName,
@@ -239,6 +242,17 @@ impl Zone {
             Some(ip) => Found::Records(addresses(name, &[ip], kind)),
             None => Found::NoName,
         }
+    }
+
+    /// A pod's own full name, whether its subdomain is a Service or not: on a bare cluster it stands in the pod's own hosts
+    /// file, which here has the name with the host's namespace (PO30).
+    fn of_itself(&self, name: &str, hostname: &str, subdomain: &str, namespace: &str, kind: Kind) -> Found {
+        let first = (namespace.to_owned(), String::new());
+        let here = self.pods.range(first..).take_while(|((of, _), _)| of == namespace);
+        let is_called = |pod: &Pod| pod.called.as_ref().is_some_and(|(h, s)| h == hostname && s == subdomain);
+        let own: Vec<IpAddr> =
+            here.filter(|(_, pod)| is_called(pod)).flat_map(|(_, pod)| pod.own.iter().copied()).collect();
+        if own.is_empty() { Found::NoName } else { Found::Records(addresses(name, &own, kind)) }
     }
 
     fn of_service(&self, name: &str, rest: &[&str], service: &str, namespace: &str, kind: Kind) -> Found {
