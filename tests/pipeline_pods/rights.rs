@@ -64,12 +64,13 @@ fn granted(rules: &[Value]) -> BTreeSet<Right> {
 }
 
 /// Resources that the roles grant and that this life does not ask for, each for a reason.
-const BESIDES: [&str; 9] = [
+const BESIDES: [&str; 10] = [
     // Streams of pods: module `streams`.
     "pods/log",
     "pods/attach",
     "pods/exec",
     "pods/portforward",
+    "pods/proxy",
     // Parts of the isolation set that an embedded host does not serve.
     "limitranges",
     "resourcequotas",
