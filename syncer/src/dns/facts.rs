@@ -1,5 +1,6 @@
 //! What is kept of Services, slices, pods and namespaces, and how a zone takes them in.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde_json::Value;
@@ -172,13 +173,18 @@ impl Zone {
                 for ip in pod.sources() {
                     *self.sources.entry(*ip).or_default() += 1;
                 }
+                if let Some((_, subdomain)) = &pod.called {
+                    let of = (key.0.clone(), subdomain.clone());
+                    self.called.entry(of).or_default().insert(key.1.clone());
+                }
                 self.pods.insert(key, pod);
             }
             _ => {}
         }
     }
 
-    /// Takes in the addresses that the host gave a Service that keeps others in the tenant; none: it has none.
+    /// Takes in the addresses that the host gave a Service that keeps others in the tenant; none: it has none. Says whether
+    /// they are others than before.
     pub fn mirror(&mut self, key: Key, addresses: Vec<IpAddr>) -> bool {
         let before = self.mirrored.remove(&key).unwrap_or_default();
         let changed = before != addresses;
@@ -210,12 +216,7 @@ impl Zone {
             Kind::EndpointSlice => {
                 let Some(slice) = self.slices.remove(key) else { return };
                 let of = (key.0.clone(), slice.service);
-                if let Some(names) = self.of_service.get_mut(&of) {
-                    names.remove(&key.1);
-                    if names.is_empty() {
-                        self.of_service.remove(&of);
-                    }
-                }
+                drop_name(&mut self.of_service, &of, &key.1);
             }
             Kind::Pod => {
                 let pod = self.pods.remove(key).unwrap_or_default();
@@ -223,6 +224,9 @@ impl Zone {
                     drop_one(&mut self.of_pods, &(key.0.clone(), *ip));
                 }
                 pod.sources().for_each(|ip| drop_one(&mut self.sources, ip));
+                if let Some((_, subdomain)) = pod.called {
+                    drop_name(&mut self.called, &(key.0.clone(), subdomain), &key.1);
+                }
             }
             _ => {}
         }
@@ -234,6 +238,15 @@ fn drop_one<K: std::hash::Hash + Eq>(counts: &mut std::collections::HashMap<K, u
         *count -= 1;
         if *count == 0 {
             counts.remove(key);
+        }
+    }
+}
+
+fn drop_name(names: &mut BTreeMap<Key, BTreeSet<String>>, of: &Key, name: &str) {
+    if let Some(some) = names.get_mut(of) {
+        some.remove(name);
+        if some.is_empty() {
+            names.remove(of);
         }
     }
 }

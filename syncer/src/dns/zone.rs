@@ -113,6 +113,8 @@ pub struct Zone {
     /// Slices of a Service.
     pub(super) of_service: BTreeMap<Key, BTreeSet<String>>,
     pub(super) pods: BTreeMap<Key, Pod>,
+    /// Names of pods that have a subdomain, by namespace and that.
+    pub(super) called: BTreeMap<Key, BTreeSet<String>>,
     /// How many pods of a namespace have an address.
     pub(super) of_pods: HashMap<(String, IpAddr), usize>,
     /// Addresses that queries of the tenant come from: its pods', and those of their nodes.
@@ -247,11 +249,10 @@ impl Zone {
     /// A pod's own full name, whether its subdomain is a Service or not: on a bare cluster it stands in the pod's own hosts
     /// file, which here has the name with the host's namespace (PO30).
     fn of_itself(&self, name: &str, hostname: &str, subdomain: &str, namespace: &str, kind: Kind) -> Found {
-        let first = (namespace.to_owned(), String::new());
-        let here = self.pods.range(first..).take_while(|((of, _), _)| of == namespace);
-        let is_called = |pod: &Pod| pod.called.as_ref().is_some_and(|(h, s)| h == hostname && s == subdomain);
-        let own: Vec<IpAddr> =
-            here.filter(|(_, pod)| is_called(pod)).flat_map(|(_, pod)| pod.own.iter().copied()).collect();
+        let all = self.called.get(&(namespace.to_owned(), subdomain.to_owned())).into_iter().flatten();
+        let here = all.filter_map(|pod| self.pods.get(&(namespace.to_owned(), pod.clone())));
+        let named = here.filter(|pod| pod.called.as_ref().is_some_and(|(own, _)| own == hostname));
+        let own: Vec<IpAddr> = named.flat_map(|pod| pod.own.iter().copied()).collect();
         if own.is_empty() { Found::NoName } else { Found::Records(addresses(name, &own, kind)) }
     }
 

@@ -19,6 +19,27 @@ pub enum Side {
     Host,
 }
 
+impl Side {
+    /// Both.
+    pub const ALL: [Side; 2] = [Side::Tenant, Side::Host];
+
+    /// As metrics name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Side::Tenant => "tenant",
+            Side::Host => "host",
+        }
+    }
+
+    /// The counter of writes to it.
+    pub const fn writes(self) -> &'static str {
+        match self {
+            Side::Tenant => "tenant_writes_total",
+            Side::Host => "host_writes_total",
+        }
+    }
+}
+
 type Slot = (Arc<str>, Key, Side);
 
 /// First in, first out, by bytes; a body that is not here is read again by GET.

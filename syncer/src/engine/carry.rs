@@ -52,8 +52,8 @@ pub(super) struct Pass {
     pub(super) facts: Facts,
     pub(super) wire: Wire,
     pub(super) cost: Cost,
-    /// Whether anything was written to the host, and to the tenant.
-    pub(super) wrote: (AtomicBool, AtomicBool),
+    /// Whether anything was written, by side.
+    wrote: [AtomicBool; 2],
 }
 
 /// Result of a pass: when to look again.
@@ -70,11 +70,15 @@ impl Pass {
     }
 
     /// Counts a write.
-    pub(super) fn wrote(&self, side: &'static str, verb: &'static str, kind: Kind) {
+    pub(super) fn wrote(&self, side: Side, verb: &'static str, kind: Kind) {
         self.cost.one();
-        let wrote = if side == "host_writes_total" { &self.wrote.0 } else { &self.wrote.1 };
-        wrote.store(true, Ordering::Relaxed);
-        self.engine.counts.add(side, &format!("{verb} {}", kind.plural()));
+        self.wrote[side as usize].store(true, Ordering::Relaxed);
+        self.engine.counts.add(side.writes(), &format!("{verb} {}", kind.plural()));
+    }
+
+    /// Whether anything was written to a side.
+    pub(super) fn has_written(&self, side: Side) -> bool {
+        self.wrote[side as usize].load(Ordering::Relaxed)
     }
 
     /// A copy of an entry.
@@ -205,7 +209,7 @@ impl Pass {
         if !matches!(self.claim(key, &object), HostSide::Ours { .. } | HostSide::Older { .. }) {
             return Ok(());
         }
-        self.wrote("host_writes_total", "delete", key.kind);
+        self.wrote(Side::Host, "delete", key.kind);
         let path = key.kind.path(object.namespace(), object.name());
         match self.host().delete(&path, object.uid(), grace).await {
             Ok(None) => {
@@ -238,10 +242,21 @@ pub(super) async fn object(pass: &Pass, key: &Key) -> Next {
     Ok(next)
 }
 
+/// Carries what a pod needs before the pod. One that fails does not hold the pod back, and its own turn comes again: of a
+/// reference the kubelet speaks, as in any cluster.
+pub(super) async fn ahead(pass: &Pass, keys: Vec<Key>) {
+    for key in keys {
+        if let Err(error) = Box::pin(object(pass, &key)).await {
+            tracing::debug!(tenant = &*pass.tenant.id, kind = key.kind.name(), %error, "not carried yet");
+            pass.tenant.queue_key(key, super::queue::Lane::Change);
+        }
+    }
+}
+
 async fn generic(pass: &Pass, key: &Key, kind: &dyn Translator) -> Next {
     let tenant = pass.tenant_object(key).await?;
     let host = pass.host_object(key, false).await?;
-    if let Some(tenant) = tenant.as_ref().filter(|tenant| !tenant.deleting())
+    if let Some(tenant) = tenant.as_ref()
         && let Some(refusal) = unreadable(tenant, host.as_ref())
     {
         return refuse(pass, key, tenant, refusal).await;
@@ -309,8 +324,12 @@ async fn generic(pass: &Pass, key: &Key, kind: &dyn Translator) -> Next {
     }
 }
 
-/// An object that could not be decoded, on either side: its key fails, and what lies on the host stays (FM11).
+/// An object that could not be decoded, on either side, and that is to stay: its key fails, and what lies on the host stays
+/// (FM11).
 pub(super) fn unreadable(tenant: &TenantObj, host: Option<&HostObj>) -> Option<Refusal> {
+    if tenant.deleting() {
+        return None;
+    }
     let message = match (tenant.unreadable(), host.and_then(Fields::unreadable)) {
         (Some(why), _) => format!("the object cannot be read: {why}"),
         (None, Some(_)) => "what the host holds of the object cannot be read".to_owned(),
@@ -382,7 +401,7 @@ async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantOb
     if let Err(refusal) = reserved {
         return refuse(pass, key, tenant, refusal).await;
     }
-    pass.wrote("host_writes_total", "create", key.kind);
+    pass.wrote(Side::Host, "create", key.kind);
     let path = key.kind.path(desired.namespace(), desired.name());
     let answer = pass.host().apply_new(&path, &desired.0).await;
     let outcome = match answer {
@@ -444,7 +463,7 @@ async fn compare(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantO
                 return Ok(Some(wait));
             }
             let path = key.kind.path(host.namespace(), host.name());
-            pass.wrote("host_writes_total", "apply", key.kind);
+            pass.wrote(Side::Host, "apply", key.kind);
             let answer = match change {
                 Change::Patch(patch) => pass.host().strategic(&path, &patch).await,
                 _ => pass.host().apply_to(&path, host.uid(), &desired.0).await,

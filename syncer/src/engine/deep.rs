@@ -6,7 +6,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use super::{
     Engine,
     model::{Gone, Key},
-    observe::{HostSink, name_of},
+    observe::name_of,
     queue::Lane,
     sources,
     state::Tenant,
@@ -89,11 +89,10 @@ async fn on_host(engine: &Arc<Engine>, tenant: &Arc<Tenant>, behind: &mut Behind
     sources::list(&tenant.host.wire, Kind::Namespace, &selector, |item| spaces.push(HostObj(item))).await?;
     engine.host_namespaces(tenant, &mapping, &spaces);
     for kind in Kind::CARRIED.into_iter().filter(|kind| kind.host_watched()) {
-        let sink = HostSink { engine: engine.clone(), host: tenant.host.clone(), kind };
         let mut all = HashSet::new();
         let each = |item| {
             let object = HostObj(item);
-            let Some(key) = sink.proven(tenant, &object) else { return };
+            let Some(key) = engine.proven(tenant, kind, &object) else { return };
             if tenant.model.lock().is_behind_host(&key, &object) {
                 behind.of_host.push((kind, key.clone(), object));
             }

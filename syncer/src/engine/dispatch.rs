@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Engine,
+    cache::Side,
     carry::{self, Pass, StepError},
     namespaces, pods,
     queue::{Item, Outcome, What},
@@ -51,8 +52,9 @@ async fn work(engine: Arc<Engine>, host: Arc<Host>, item: Item) {
                 result = one(&pass, &item.what) => result,
             };
             if let (What::Object(key), Some(since), Ok(_)) = (&item.what, since, &result) {
-                let [to_host, to_tenant] = [&pass.wrote.0, &pass.wrote.1].map(|w| w.load(Ordering::Relaxed));
-                engine.timings.passed(key.kind, since.elapsed(), to_host, to_tenant);
+                for side in Side::ALL.into_iter().filter(|side| pass.has_written(*side)) {
+                    engine.timings.passed(key.kind, since.elapsed(), side);
+                }
             }
             cost = pass.cost.total().max(1);
             pass.tenant.moved.store(true, Ordering::Release);

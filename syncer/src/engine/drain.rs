@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::{Engine, carry::Pass, sources, state::Tenant};
+use super::{Engine, cache::Side, carry::Pass, sources, state::Tenant};
 use crate::{
     kind::Kind,
     kinds::data::is_own,
@@ -91,7 +91,7 @@ pub(super) async fn sweep(
             if object.deleting() || (retain_volumes && kind == Kind::PersistentVolumeClaim) {
                 continue;
             }
-            pass.wrote("host_writes_total", "delete", kind);
+            pass.wrote(Side::Host, "delete", kind);
             let path = kind.path(space.name(), object.name());
             match pass.host().delete(&path, object.uid(), None).await {
                 Ok(_) => {}
@@ -129,7 +129,7 @@ async fn remove_space(pass: &Pass, space: &HostObj) -> Result<(), WireError> {
     if space.deleting() {
         return Ok(());
     }
-    pass.wrote("host_writes_total", "delete", Kind::Namespace);
+    pass.wrote(Side::Host, "delete", Kind::Namespace);
     pass.host().delete(&Kind::Namespace.path("", space.name()), space.uid(), None).await.map(drop)
 }
 

@@ -8,6 +8,7 @@ use skerry_api::labels;
 
 use super::{
     SyncerHandle,
+    cache::Side,
     carry::{Pass, StepError},
     decide::HostSide,
     model::Key,
@@ -89,7 +90,7 @@ impl SyncerHandle {
         let mut desired = ServiceTranslator.down(&object, &pass.facts).map_err(ReserveError::Refused)?;
         mark(&mut desired, object.uid());
         let path = Kind::Service.path(desired.namespace(), desired.name());
-        pass.wrote("host_writes_total", "create", Kind::Service);
+        pass.wrote(Side::Host, "create", Kind::Service);
         match pass.host().apply_new(&path, &desired.0).await {
             Ok(value) => Ok(allocation(&pass.took(&key, value))),
             Err(error) if error.conflict() => {
@@ -126,7 +127,7 @@ impl SyncerHandle {
             mark(&mut desired, object.uid());
         }
         let path = Kind::Service.path(host.namespace(), host.name());
-        pass.wrote("host_writes_total", "apply", Kind::Service);
+        pass.wrote(Side::Host, "apply", Kind::Service);
         match pass.host().apply_to(&path, host.uid(), &desired.0).await {
             Ok(value) => Ok(allocation(&pass.took(&key, value))),
             Err(error) => Err(refused(&error, &object, &pass)),
@@ -149,7 +150,7 @@ impl SyncerHandle {
         .await
         .map_err(|_| ReserveError::Unavailable)?;
         for object in found.iter().filter(|object| pass.facts.mapping.marked(object)) {
-            pass.wrote("host_writes_total", "delete", Kind::Service);
+            pass.wrote(Side::Host, "delete", Kind::Service);
             let path = Kind::Service.path(object.namespace(), object.name());
             pass.host().delete(&path, object.uid(), None).await.map_err(|_| ReserveError::Unavailable)?;
         }

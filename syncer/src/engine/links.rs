@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::{
     carry::{self, Pass, StepError},
     model::Key,
-    queue::Lane,
 };
 use crate::{
     kind::Kind,
@@ -46,28 +45,15 @@ impl Links {
 /// Before a pod with service links: the maps hold every Service that its tenant made before it.
 pub(super) async fn ahead(pass: &Pass, namespace: &Arc<str>) -> Result<(), StepError> {
     if !pass.facts.services_agreed {
-        for service in uncarried(pass, namespace) {
-            // One that fails does not hold the pod back: it has no variables until it is there.
-            if let Err(error) = Box::pin(carry::object(pass, &service)).await {
-                tracing::debug!(tenant = &*pass.tenant.id, error = %error, "Service not carried yet");
-                pass.tenant.queue_key(service, Lane::Change);
-            }
-        }
+        // One that fails has no variables until it is there.
+        let services = pass.tenant.model.lock().uncarried(Kind::Service, namespace);
+        carry::ahead(pass, services).await;
     }
     if known(pass, namespace).current() {
         return Ok(());
     }
     let Some(host) = pass.facts.host_namespace(namespace) else { return Ok(()) };
     current(pass, namespace, &host).await
-}
-
-/// Services of a namespace whose address on the host is not known.
-fn uncarried(pass: &Pass, namespace: &Arc<str>) -> Vec<Key> {
-    let model = pass.tenant.model.lock();
-    let here = model.of(Kind::Service).filter(|(key, _)| key.namespace == *namespace);
-    here.filter(|(_, e)| e.tenant.is_some() && e.host.is_none() && e.refusal.is_none())
-        .map(|(key, _)| key.clone())
-        .collect()
 }
 
 fn known(pass: &Pass, namespace: &Arc<str>) -> Links {
@@ -89,8 +75,8 @@ pub(super) async fn write(pass: &Pass, namespace: &Arc<str>, host: &HostName) ->
     let mut services = Vec::new();
     let keys: Vec<Key> = {
         let model = pass.tenant.model.lock();
-        let all = model.of(Kind::Service).filter(|(k, e)| k.namespace == *namespace && e.tenant.is_some());
-        all.map(|(k, _)| k.clone()).collect()
+        let here = model.within(Kind::Service, namespace).filter(|(_, e)| e.tenant.is_some());
+        here.map(|(k, _)| k.clone()).collect()
     };
     for key in keys {
         if let Some(service) = pass.tenant_object(&key).await? {

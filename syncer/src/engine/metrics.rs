@@ -20,7 +20,7 @@ use prometheus_client::{
 };
 use skerry_telemetry::Metrics;
 
-use super::{Engine, SyncerHandle, queue::Lane};
+use super::{Engine, SyncerHandle, cache::Side, queue::Lane};
 use crate::kind::Kind;
 
 /// From half a millisecond to half a minute.
@@ -51,13 +51,13 @@ impl Timings {
         self.waits.get_or_create(&[("lane", lane.name())]).observe(time.as_secs_f64());
     }
 
-    /// A pass, and the wait before it, ended in writes to the host, to the tenant, or to both.
-    pub(super) fn passed(&self, kind: Kind, time: Duration, host: bool, tenant: bool) {
-        for (family, wrote) in [(&self.carry, host), (&self.back, tenant)] {
-            if wrote {
-                family.get_or_create(&[("kind", kind.plural())]).observe(time.as_secs_f64());
-            }
-        }
+    /// A pass, and the wait before it, ended in writes to a side.
+    pub(super) fn passed(&self, kind: Kind, time: Duration, to: Side) {
+        let family = match to {
+            Side::Host => &self.carry,
+            Side::Tenant => &self.back,
+        };
+        family.get_or_create(&[("kind", kind.plural())]).observe(time.as_secs_f64());
     }
 }
 
@@ -81,9 +81,6 @@ impl fmt::Debug for Page {
     }
 }
 
-/// Writes by side, as [`Engine::counts`] names them.
-const SIDES: [(&str, &str); 2] = [("host_writes_total", "host"), ("tenant_writes_total", "tenant")];
-
 /// A counter of [`Engine::counts`] with one label: its name there and here, what it says, the label's name.
 const COUNTERS: [(&str, &str, &str, &str); 4] = [
     ("patrol_mismatch_total", "syncer_patrol_mismatch", "What the patrol found", "class"),
@@ -102,10 +99,10 @@ impl Collector for Page {
             None,
             MetricType::Counter,
         )?;
-        for (ours, side) in SIDES {
-            for (_, write, count) in of(ours) {
+        for side in Side::ALL {
+            for (_, write, count) in of(side.writes()) {
                 let (verb, kind) = write.split_once(' ').unwrap_or((write, ""));
-                let labels = [("side", side), ("verb", verb), ("kind", kind)];
+                let labels = [("side", side.name()), ("verb", verb), ("kind", kind)];
                 ConstCounter::new(*count).encode(writes.encode_family(&labels)?)?;
             }
         }

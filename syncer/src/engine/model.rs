@@ -99,6 +99,13 @@ pub struct Entry {
     pub under: u64,
 }
 
+impl Entry {
+    /// In the tenant, and neither on the host nor refused.
+    pub fn is_uncarried(&self) -> bool {
+        self.tenant.is_some() && self.host.is_none() && self.refusal.is_none()
+    }
+}
+
 /// Repairs of one object: overrides that are left, and a rival.
 #[derive(Clone, Debug, Default)]
 pub struct Repairs {
@@ -494,6 +501,22 @@ impl Model {
             entry.placed.as_deref() == Some(node)
                 && entry.node.as_ref().is_some_and(|(name, keeps)| &**name == node && *keeps)
         })
+    }
+
+    /// What a namespace's pods may need on the host and what is not there yet.
+    pub fn uncarried(&self, kind: Kind, namespace: &str) -> Vec<Key> {
+        let here = self.within(kind, namespace).filter(|(_, entry)| entry.is_uncarried());
+        here.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Entries of a kind in one namespace.
+    pub fn within<'a>(
+        &'a self,
+        kind: Kind,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = (&'a Key, &'a Entry)> {
+        let all = self.entries.range(Key::new(kind, namespace, "")..);
+        all.take_while(move |(key, _)| key.kind == kind && *key.namespace == *namespace)
     }
 
     /// Entries of a kind.

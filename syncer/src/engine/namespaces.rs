@@ -119,7 +119,7 @@ pub(super) async fn ensure_object(pass: &Pass, object: &Value) -> Result<(HostOb
         return Ok((mend_object(pass, &path, object, found).await?, true));
     }
     pass.cost.one();
-    pass.engine.counts.add("host_writes_total", "create isolation");
+    pass.engine.counts.add(Side::Host.writes(), "create isolation");
     match pass.host().apply_new(&path, object).await {
         Ok(value) => Ok((HostObj(value), false)),
         // The host makes some of these itself in a new namespace, the default ServiceAccount for one.
@@ -146,7 +146,7 @@ async fn mend_object(
         return Ok(live);
     }
     pass.cost.one();
-    pass.engine.counts.add("host_writes_total", "apply isolation");
+    pass.engine.counts.add(Side::Host.writes(), "apply isolation");
     Ok(HostObj(pass.host().apply_to(path, live.uid(), object).await?))
 }
 
@@ -204,7 +204,7 @@ pub(super) async fn data_versions(pass: &Pass, name: &Arc<str>, host: &HostName)
         }
         let lost: Vec<(Key, Arc<str>)> = {
             let model = pass.tenant.model.lock();
-            let here = model.of(kind).filter(|(k, _)| k.namespace == *name && !seen.contains(*k));
+            let here = model.within(kind, name).filter(|(k, _)| !seen.contains(*k));
             here.filter_map(|(k, e)| Some((k.clone(), e.host.as_ref()?.uid.clone()))).collect()
         };
         for (key, uid) in lost {
@@ -274,7 +274,7 @@ pub(super) async fn leftover(pass: &Pass, host: &Arc<str>) -> Next {
         pass.engine.counts.add("patrol_mismatch_total", "foreign");
         return Ok(Some(Duration::from_secs(600)));
     }
-    pass.wrote("host_writes_total", "delete", Kind::Namespace);
+    pass.wrote(Side::Host, "delete", Kind::Namespace);
     pass.host().delete(&path, space.uid(), None).await.map_err(StepError::Host)?;
     pass.tenant.model.lock().spaces.remove(host);
     Ok(None)

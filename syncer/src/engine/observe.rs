@@ -150,23 +150,24 @@ impl Engine {
         }
     }
 
+    /// The key of a host object that proves to be the tenant's; one that does not is counted.
+    pub(super) fn proven(&self, tenant: &Tenant, kind: Kind, object: &HostObj) -> Option<Key> {
+        let name = object.annotation(labels::ORIGIN_NAMESPACE)?.to_owned();
+        let uid = tenant.model.lock().namespaces.get(name.as_str())?.uid.to_string();
+        match tenant.entry().mapping().prove(kind, object, &NamespaceOrigin { name, uid }) {
+            Claim::Ours(origin) => Some(Key::new(kind, &origin.namespace, &origin.name)),
+            Claim::Foreign => {
+                self.counts.add("patrol_mismatch_total", "foreign");
+                None
+            }
+        }
+    }
+
     /// Takes in a host object that proves to be this tenant's. Returns its key.
     pub(crate) fn host_seen(&self, tenant: &Arc<Tenant>, kind: Kind, mut object: HostObj) -> Option<Key> {
         slim(&mut object.0, Side::Host);
-        let mapping = tenant.entry().mapping();
-        let name = object.annotation(labels::ORIGIN_NAMESPACE)?.to_owned();
-        let (key, new) = {
-            let mut model = tenant.model.lock();
-            let uid = model.namespaces.get(name.as_str())?.uid.to_string();
-            let Claim::Ours(origin) = mapping.prove(kind, &object, &NamespaceOrigin { name, uid }) else {
-                drop(model);
-                self.counts.add("patrol_mismatch_total", "foreign");
-                return None;
-            };
-            let key = Key::new(kind, &origin.namespace, &origin.name);
-            let new = model.host_seen(&key, &object);
-            (key, new)
-        };
+        let key = self.proven(tenant, kind, &object)?;
+        let new = tenant.model.lock().host_seen(&key, &object);
         if new {
             self.keep_host(tenant, &key, &object);
         }
@@ -302,19 +303,6 @@ impl HostSink {
         let id = object.label(labels::TENANT)?;
         let tenant = self.engine.tenants.read().get(id).cloned()?;
         Arc::ptr_eq(&tenant.host, &self.host).then_some(tenant)
-    }
-
-    /// The key of an object that proves to be the tenant's; one that does not is counted.
-    pub(super) fn proven(&self, tenant: &Tenant, object: &HostObj) -> Option<Key> {
-        let name = object.annotation(labels::ORIGIN_NAMESPACE)?.to_owned();
-        let uid = tenant.model.lock().namespaces.get(name.as_str())?.uid.to_string();
-        match tenant.entry().mapping().prove(self.kind, object, &NamespaceOrigin { name, uid }) {
-            Claim::Ours(origin) => Some(Key::new(self.kind, &origin.namespace, &origin.name)),
-            Claim::Foreign => {
-                self.engine.counts.add("patrol_mismatch_total", "foreign");
-                None
-            }
-        }
     }
 
     /// Takes in one object.

@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
+    cache::Side,
     carry::{self, Next, Pass, StepError, wanted},
     decide::HostSide,
     ledger, links,
     model::Key,
-    namespaces, policies,
+    namespaces,
     refused::{denied, not_first, refuse, taken},
     tell, tokens, upward,
 };
@@ -69,9 +70,7 @@ async fn absent(pass: &Pass, key: &Key, host: Option<HostObj>) -> Next {
 }
 
 async fn present(pass: &Pass, key: &Key, tenant: &TenantObj, host: Option<HostObj>) -> Next {
-    if !tenant.deleting()
-        && let Some(refusal) = carry::unreadable(tenant, host.as_ref())
-    {
+    if let Some(refusal) = carry::unreadable(tenant, host.as_ref()) {
         return refuse(pass, key, tenant, refusal).await;
     }
     let side = tenant_pod(tenant);
@@ -198,26 +197,14 @@ async fn create(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {
         return refuse(pass, key, tenant, refusal).await;
     }
     namespaces::ensure(pass, &key.namespace).await?;
-    for r in PodTranslator.refs(tenant) {
-        let r = Key::new(r.kind, &key.namespace, &r.name);
-        if pass.entry(&r).is_some_and(|e| e.tenant.is_some() && e.host.is_none() && e.refusal.is_none()) {
-            // A reference that fails does not hold the pod back: the kubelet reports it, as in any cluster.
-            if let Err(error) = Box::pin(carry::object(pass, &r)).await {
-                tracing::debug!(tenant = &*pass.tenant.id, error = %error, "reference not carried yet");
-                pass.tenant.queue_key(r, super::queue::Lane::Change);
-            }
-        }
-    }
+    let refs = PodTranslator.refs(tenant).into_iter().map(|r| Key::new(r.kind, &key.namespace, &r.name));
+    carry::ahead(pass, refs.filter(|r| pass.entry(r).is_some_and(|e| e.is_uncarried())).collect()).await;
     if tenant.value().pointer("/spec/enableServiceLinks").and_then(Value::as_bool) != Some(false) {
         links::ahead(pass, &key.namespace).await?;
     }
-    for policy in policies::ahead(pass, &key.namespace) {
-        // One that fails does not hold the pod back; its own turn comes again.
-        if let Err(error) = Box::pin(carry::object(pass, &policy)).await {
-            tracing::debug!(tenant = &*pass.tenant.id, error = %error, "policy not carried yet");
-            pass.tenant.queue_key(policy, super::queue::Lane::Change);
-        }
-    }
+    // They go before a pod that they may select.
+    let policies = pass.tenant.model.lock().uncarried(Kind::NetworkPolicy, &key.namespace);
+    carry::ahead(pass, policies).await;
     // The namespace is there now: its UID owns the pod.
     let facts = pass.tenant.facts();
     let desired = match PodTranslator.down(tenant, &facts) {
@@ -230,7 +217,7 @@ async fn create(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {
     if let Err(refusal) = reserved {
         return refuse(pass, key, tenant, refusal).await.map(|_| Some(Duration::from_secs(5)));
     }
-    pass.wrote("host_writes_total", "create", Kind::Pod);
+    pass.wrote(Side::Host, "create", Kind::Pod);
     let answer = pass.host().create(&Kind::Pod.collection(desired.namespace()), &desired.0).await;
     let host = answer.map(|value| pass.took(key, value));
     ledger::add(&mut pass.tenant.model.lock().used, &figures, -1);
@@ -276,7 +263,7 @@ async fn carry_on(pass: &Pass, key: &Key, tenant: &TenantObj, mut host: HostObj)
                     return Ok(Some(wait));
                 }
                 let path = Kind::Pod.path(host.namespace(), host.name());
-                pass.wrote("host_writes_total", "patch", Kind::Pod);
+                pass.wrote(Side::Host, "patch", Kind::Pod);
                 match pass.host().strategic(&path, &patch).await {
                     Ok(value) => {
                         host = pass.took(key, value);
@@ -301,7 +288,7 @@ async fn carry_on(pass: &Pass, key: &Key, tenant: &TenantObj, mut host: HostObj)
     if !gates.is_empty() {
         let body = json!({"metadata": {"uid": host.uid()}, "status": {"conditions": gates}});
         let path = format!("{}/status", Kind::Pod.path(host.namespace(), host.name()));
-        pass.wrote("host_writes_total", "status", Kind::Pod);
+        pass.wrote(Side::Host, "status", Kind::Pod);
         let value = pass.host().strategic(&path, &body).await.map_err(StepError::Host)?;
         host = pass.took(key, value);
     }
@@ -324,7 +311,7 @@ async fn bind(pass: &Pass, key: &Key, tenant: &TenantObj, host: &HostObj) -> Res
         "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": tenant.uid()},
         "target": {"apiVersion": "v1", "kind": "Node", "name": node}});
     let path = format!("{}/binding", Kind::Pod.path(&key.namespace, &key.name));
-    pass.wrote("tenant_writes_total", "bind", Kind::Pod);
+    pass.wrote(Side::Tenant, "bind", Kind::Pod);
     match pass.wire.create(&path, &body).await {
         Ok(_) => {}
         // Bound already, by ourselves in an earlier life.
@@ -368,7 +355,7 @@ async fn write_status(pass: &Pass, key: &Key, tenant: &TenantObj, up: Value) -> 
     let body = json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": tenant.uid()}, "status": up});
     let path = format!("{}/status", Kind::Pod.path(&key.namespace, &key.name));
-    pass.wrote("tenant_writes_total", "status", Kind::Pod);
+    pass.wrote(Side::Tenant, "status", Kind::Pod);
     match pass.wire.apply(&path, &body).await {
         Ok(value) => {
             pass.tenant.heard(true);
@@ -392,7 +379,7 @@ async fn lost(pass: &Pass, key: &Key, tenant: &TenantObj, reason: &str) -> Next 
 }
 
 async fn finish(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {
-    pass.wrote("tenant_writes_total", "delete", Kind::Pod);
+    pass.wrote(Side::Tenant, "delete", Kind::Pod);
     match pass.wire.delete(&Kind::Pod.path(&key.namespace, &key.name), tenant.uid(), Some(0)).await {
         Ok(_) => Ok(None),
         Err(error) if error.conflict() => Ok(None),

@@ -46,10 +46,7 @@ impl Model {
 
     /// Pods of a namespace that are on the host.
     fn pods_in<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = (&'a Key, &'a super::model::Entry)> {
-        self.entries
-            .range(Key::new(Kind::Pod, namespace, "")..)
-            .take_while(move |(key, _)| key.kind == Kind::Pod && *key.namespace == *namespace)
-            .filter(|(_, entry)| entry.host.is_some())
+        self.within(Kind::Pod, namespace).filter(|(_, entry)| entry.host.is_some())
     }
 }
 
@@ -89,17 +86,4 @@ pub(super) fn hold(pass: &Pass, key: &Key, host: &HostObj) {
         model.policy_lies(key, PolicyFact::of(host));
     }
     pass.tenant.relabel();
-}
-
-/// Policies of a namespace that are not on the host yet: they go before a pod that they may select.
-pub(super) fn ahead(pass: &Pass, namespace: &str) -> Vec<Key> {
-    let model = pass.tenant.model.lock();
-    let first = Key::new(Kind::NetworkPolicy, namespace, "");
-    let all = model
-        .entries
-        .range(first..)
-        .take_while(|(key, _)| key.kind == Kind::NetworkPolicy && *key.namespace == *namespace);
-    all.filter(|(_, e)| e.tenant.is_some() && e.host.is_none() && e.refusal.is_none())
-        .map(|(key, _)| key.clone())
-        .collect()
 }

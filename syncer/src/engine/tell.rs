@@ -8,6 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
+    cache::Side,
     carry::Pass,
     model::{Key, Repairs},
 };
@@ -61,7 +62,7 @@ impl Pass {
         }
         let event = event::own(kind, object, reason, message, warning, &now());
         let path = Kind::Event.collection(object.namespace());
-        self.wrote("tenant_writes_total", "create", Kind::Event);
+        self.wrote(Side::Tenant, "create", Kind::Event);
         if let Err(error) = self.wire.create(&path, &event).await {
             self.engine.counts.add("events_dropped_total", error.category());
         }
@@ -104,7 +105,7 @@ impl Pass {
             "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": object.uid()},
             "status": {"conditions": [condition]}});
         let path = format!("{}/status", Kind::Pod.path(&key.namespace, &key.name));
-        self.wrote("tenant_writes_total", "status", Kind::Pod);
+        self.wrote(Side::Tenant, "status", Kind::Pod);
         if let Err(error) = self.wire.apply(&path, &body).await {
             tracing::debug!(tenant = &*self.tenant.id, category = error.category(), "condition not written");
         }

@@ -6,6 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::{
+    cache::Side,
     carry::{Next, Pass, StepError},
     model::{Key, account_of},
 };
@@ -93,7 +94,7 @@ pub(super) async fn ensure(pass: &Pass, key: &Key, tenant: &TenantObj, host: &Ho
     let mut secret = secret(pass, tenant, host, name.as_str(), values, left);
     secret["metadata"]["annotations"][ACCOUNT] = Value::from(account_uid);
     secret["metadata"]["annotations"][LIFE] = Value::from(shortest.to_string());
-    pass.wrote("host_writes_total", "apply", Kind::Secret);
+    pass.wrote(Side::Host, "apply", Kind::Secret);
     match pass.host().apply(&path, &secret).await {
         Ok(_) => {}
         Err(error) => {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     Engine,
+    cache::Side,
     carry::{Next, Pass, StepError},
     model::Key,
     state::Host,
@@ -41,7 +42,7 @@ pub(super) async fn kind_up(
     let body = json!({"apiVersion": key.kind.api_version(), "kind": key.kind.name(),
         "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": tenant.uid()}, "status": up});
     let path = format!("{}/status", key.kind.path(&key.namespace, &key.name));
-    pass.wrote("tenant_writes_total", "status", key.kind);
+    pass.wrote(Side::Tenant, "status", key.kind);
     match pass.wire.apply(&path, &body).await {
         Ok(value) => {
             pass.tenant.heard(true);
@@ -70,7 +71,7 @@ async fn volume(pass: &Pass, key: &Key, tenant: &TenantObj, host: &HostObj) -> R
     }
     if tenant.text("/spec/volumeName") != name {
         let body = json!({"metadata": {"uid": tenant.uid()}, "spec": {"volumeName": name}});
-        pass.wrote("tenant_writes_total", "bind", key.kind);
+        pass.wrote(Side::Tenant, "bind", key.kind);
         let path = key.kind.path(&key.namespace, &key.name);
         let value = pass.wire.merge(&path, &body).await.map_err(StepError::Tenant)?;
         pass.engine.tenant_seen(&pass.tenant, key.kind, TenantObj(value));
@@ -96,7 +97,7 @@ pub(super) async fn tell_claim_lost(pass: &Pass, key: &Key, tenant: &TenantObj) 
     let body = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
         "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": tenant.uid()}, "status": {"phase": "Lost"}});
     let path = format!("{}/status", key.kind.path(&key.namespace, &key.name));
-    pass.wrote("tenant_writes_total", "status", key.kind);
+    pass.wrote(Side::Tenant, "status", key.kind);
     let value = pass.wire.apply(&path, &body).await.map_err(StepError::Tenant)?;
     pass.engine.tenant_seen(&pass.tenant, key.kind, TenantObj(value));
     Ok(())
@@ -124,7 +125,7 @@ async fn imported(pass: &Pass, kind: Kind, name: &str, desired: &Value) -> Resul
             return Ok(true);
         }
     }
-    pass.wrote("tenant_writes_total", "apply", kind);
+    pass.wrote(Side::Tenant, "apply", kind);
     match pass.wire.apply(&path, desired).await {
         Ok(_) => Ok(true),
         Err(error) if error.code() == 422 => {
@@ -144,7 +145,7 @@ async fn withdraw(pass: &Pass, kind: Kind, name: &str) -> Result<(), StepError> 
     if found.annotation(IMPORTED).is_none() {
         return Ok(());
     }
-    pass.wrote("tenant_writes_total", "delete", kind);
+    pass.wrote(Side::Tenant, "delete", kind);
     match pass.wire.delete(&path, found.uid(), None).await {
         Ok(_) => Ok(()),
         Err(error) if error.conflict() => Ok(()),
@@ -204,7 +205,7 @@ pub(super) async fn node(pass: &Pass, name: &Arc<str>) -> Next {
         if !left.is_zero() {
             return Ok(Some(left));
         }
-        pass.wrote("tenant_writes_total", "delete", Kind::Node);
+        pass.wrote(Side::Tenant, "delete", Kind::Node);
         pass.wire.delete(&Kind::Node.path("", name), &shown.uid, None).await.map_err(StepError::Tenant)?;
         pass.tenant.model.lock().idle_nodes.remove(name);
         return Ok(None);
@@ -240,7 +241,7 @@ pub(super) async fn unreachable_nodes(pass: &Pass) {
         }
         let body =
             json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": &*name}, "status": status});
-        pass.wrote("tenant_writes_total", "status", Kind::Node);
+        pass.wrote(Side::Tenant, "status", Kind::Node);
         if let Err(error) = pass.wire.apply(&format!("{path}/status"), &body).await {
             tracing::debug!(
                 tenant = &*pass.tenant.id,
@@ -261,14 +262,14 @@ async fn write_node(
     let path = Kind::Node.path("", name);
     let mut current = live.cloned();
     if live.is_none_or(|live| !contained(&spec, &live.0)) {
-        pass.wrote("tenant_writes_total", "apply", Kind::Node);
+        pass.wrote(Side::Tenant, "apply", Kind::Node);
         let value = pass.wire.apply(&path, &spec).await.map_err(StepError::Tenant)?;
         current = Some(TenantObj(value));
     }
     let status = nodes::status(host, &pass.facts);
     if current.as_ref().is_none_or(|live| !contained(&status, live.0.get("status").unwrap_or(&Value::Null))) {
         let body = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "status": status});
-        pass.wrote("tenant_writes_total", "status", Kind::Node);
+        pass.wrote(Side::Tenant, "status", Kind::Node);
         let value = pass.wire.apply(&format!("{path}/status"), &body).await.map_err(StepError::Tenant)?;
         current = Some(TenantObj(value));
     }
@@ -350,7 +351,7 @@ impl Engine {
 
 async fn write_event(pass: &Pass, event: &Value) -> bool {
     let (namespace, name) = (text(&event["metadata"], "namespace"), text(&event["metadata"], "name"));
-    pass.wrote("tenant_writes_total", "create", Kind::Event);
+    pass.wrote(Side::Tenant, "create", Kind::Event);
     match pass.wire.create(&Kind::Event.collection(namespace), event).await {
         Ok(_) => true,
         Err(error) if error.conflict() => {

@@ -34,7 +34,7 @@ pub fn read(asked: &str, subresource: &str, body: Bytes) -> Result<Proxied, ApiS
     if climbs(path) {
         return Err(ApiStatus::bad_request("the path of a proxied request must not climb".to_owned()));
     }
-    Ok(Proxied { scheme: scheme.to_owned(), port: port.to_owned(), path: path.to_owned(), body })
+    Ok(Proxied { scheme: scheme.to_owned(), port: port.to_owned(), body })
 }
 
 /// Whether a part of the path leads upward, plainly or escaped: it would leave the pod on the host.

@@ -32,13 +32,13 @@ pub async fn resource(
     let resource = catalog
         .lookup(&target.group, &target.version, &target.plural)
         .ok_or_else(ApiStatus::no_such_resource)?;
+    let asked = &target.name;
     let mut target = target.clone();
-    let asked = target.name.clone();
     if target.group.is_empty()
         && target.plural == "pods"
         && target.subresource.split('/').next() == Some("proxy")
     {
-        target.name = proxy::pod(&asked).to_owned();
+        target.name = proxy::pod(asked).to_owned();
     }
     if !resource.namespaced {
         if !target.namespace.is_empty() && target.plural != "namespaces" {
@@ -77,7 +77,7 @@ pub async fn resource(
         let proxied = match sub {
             "proxy" => {
                 let body = x.turn.away(decode::read(x.headers, body)).await??;
-                proxy::read(&asked, &call.target.subresource, body)?
+                proxy::read(asked, &call.target.subresource, body)?
             }
             _ => Proxied::default(),
         };

@@ -66,8 +66,6 @@ pub struct Proxied {
     pub scheme: String,
     /// Port, by name or number; empty for the pod's first.
     pub port: String,
-    /// Path without the slash in front.
-    pub path: String,
     /// Body.
     pub body: Bytes,
 }
