@@ -23,14 +23,13 @@ mod sets;
 mod standalone;
 mod tunnel;
 mod verbs;
-mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use skerry_testkit::upstream::{control_plane, kubectl};
-use world::World;
+use skerry_testkit::upstream::{control_plane, kubectl, world};
+use world::{Settings, World};
 
 /// How a case ended, when it did not fail.
 pub enum Outcome {
@@ -39,6 +38,9 @@ pub enum Outcome {
     /// It could not run, and why.
     Skipped(String),
 }
+
+/// What is tested.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_skerry");
 
 type Case = fn(&mut World) -> Outcome;
 
@@ -102,7 +104,7 @@ fn main() -> ExitCode {
     if cases.is_empty() {
         return ExitCode::SUCCESS;
     }
-    let mut world = World::start();
+    let mut world = World::start(Settings::of(PROGRAM));
     let mut failed = Vec::new();
     for (name, case) in &cases {
         let started = Instant::now();
