@@ -69,11 +69,30 @@ impl Pass {
         &self.tenant.host.wire
     }
 
-    /// Counts a write.
-    pub(super) fn wrote(&self, side: Side, verb: &'static str, kind: Kind) {
-        self.cost.one();
+    /// Makes a write; it is counted by its result (OB1).
+    pub(super) async fn write<T>(
+        &self,
+        side: Side,
+        verb: &'static str,
+        kind: Kind,
+        call: impl Future<Output = Result<T, WireError>>,
+    ) -> Result<T, WireError> {
         self.wrote[side as usize].store(true, Ordering::Relaxed);
-        self.engine.counts.add(side.writes(), &format!("{verb} {}", kind.plural()));
+        self.write_of(side, verb, kind.plural(), call).await
+    }
+
+    /// The same for what is no object of a carried kind.
+    pub(super) async fn write_of<T>(
+        &self,
+        side: Side,
+        verb: &'static str,
+        what: &'static str,
+        call: impl Future<Output = Result<T, WireError>>,
+    ) -> Result<T, WireError> {
+        self.cost.one();
+        let answer = call.await;
+        self.engine.counts.write(side, verb, what, answer.as_ref().err());
+        answer
     }
 
     /// Whether anything was written to a side.
@@ -209,9 +228,9 @@ impl Pass {
         if !matches!(self.claim(key, &object), HostSide::Ours { .. } | HostSide::Older { .. }) {
             return Ok(());
         }
-        self.wrote(Side::Host, "delete", key.kind);
         let path = key.kind.path(object.namespace(), object.name());
-        match self.host().delete(&path, object.uid(), grace).await {
+        let call = self.host().delete(&path, object.uid(), grace);
+        match self.write(Side::Host, "delete", key.kind, call).await {
             Ok(None) => {
                 self.engine.host_gone(&self.tenant, key, object.uid(), Gone::Certain);
                 Ok(())
@@ -401,9 +420,9 @@ async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantOb
     if let Err(refusal) = reserved {
         return refuse(pass, key, tenant, refusal).await;
     }
-    pass.wrote(Side::Host, "create", key.kind);
     let path = key.kind.path(desired.namespace(), desired.name());
-    let answer = pass.host().apply_new(&path, &desired.0).await;
+    let call = pass.host().apply_new(&path, &desired.0);
+    let answer = pass.write(Side::Host, "create", key.kind, call).await;
     let outcome = match answer {
         Ok(value) => {
             let host = pass.took(key, value);
@@ -463,12 +482,13 @@ async fn compare(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantO
                 return Ok(Some(wait));
             }
             let path = key.kind.path(host.namespace(), host.name());
-            pass.wrote(Side::Host, "apply", key.kind);
-            let answer = match change {
-                Change::Patch(patch) => pass.host().strategic(&path, &patch).await,
-                _ => pass.host().apply_to(&path, host.uid(), &desired.0).await,
+            let call = async {
+                match change {
+                    Change::Patch(patch) => pass.host().strategic(&path, &patch).await,
+                    _ => pass.host().apply_to(&path, host.uid(), &desired.0).await,
+                }
             };
-            match answer {
+            match pass.write(Side::Host, "apply", key.kind, call).await {
                 Ok(value) => {
                     host = pass.took(key, value);
                     pass.notes(key.kind, tenant, kind.notes(tenant, &facts)).await;

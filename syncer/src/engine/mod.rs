@@ -143,6 +143,16 @@ pub(crate) struct Engine {
     pub(crate) tasks: TaskTracker,
 }
 
+impl Engine {
+    /// Everything that is counted, by name and label value.
+    fn counted(&self) -> Vec<(&'static str, String, u64)> {
+        let mut all = self.counts.all();
+        let refused = self.dns.as_ref().map(|dns| dns.refused()).filter(|n| *n > 0);
+        all.extend(refused.map(|n| ("dns_refused_total", "rate".to_owned(), n)));
+        all
+    }
+}
+
 /// The syncer: carries tenants' objects to hosts, and their status back.
 pub struct Syncer {
     engine: Arc<Engine>,
@@ -244,9 +254,6 @@ impl SyncerHandle {
 
     /// Figures for a metrics page (OB1), by name and label value.
     pub fn counts(&self) -> Vec<(&'static str, String, u64)> {
-        let mut all = self.engine.counts.all();
-        let refused = self.engine.dns.as_ref().map(|dns| dns.refused()).filter(|n| *n > 0);
-        all.extend(refused.map(|n| ("dns_refused_total", "rate".to_owned(), n)));
-        all
+        self.engine.counted()
     }
 }

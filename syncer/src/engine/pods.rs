@@ -217,9 +217,9 @@ async fn create(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {
     if let Err(refusal) = reserved {
         return refuse(pass, key, tenant, refusal).await.map(|_| Some(Duration::from_secs(5)));
     }
-    pass.wrote(Side::Host, "create", Kind::Pod);
-    let answer = pass.host().create(&Kind::Pod.collection(desired.namespace()), &desired.0).await;
-    let host = answer.map(|value| pass.took(key, value));
+    let path = Kind::Pod.collection(desired.namespace());
+    let call = pass.host().create(&path, &desired.0);
+    let host = pass.write(Side::Host, "create", Kind::Pod, call).await.map(|value| pass.took(key, value));
     ledger::add(&mut pass.tenant.model.lock().used, &figures, -1);
     match host {
         Ok(host) => made(pass, key, tenant, &desired, host).await,
@@ -263,8 +263,8 @@ async fn carry_on(pass: &Pass, key: &Key, tenant: &TenantObj, mut host: HostObj)
                     return Ok(Some(wait));
                 }
                 let path = Kind::Pod.path(host.namespace(), host.name());
-                pass.wrote(Side::Host, "patch", Kind::Pod);
-                match pass.host().strategic(&path, &patch).await {
+                let call = pass.host().strategic(&path, &patch);
+                match pass.write(Side::Host, "patch", Kind::Pod, call).await {
                     Ok(value) => {
                         host = pass.took(key, value);
                         if PodTranslator.change(&desired, &host).is_some() {
@@ -288,8 +288,8 @@ async fn carry_on(pass: &Pass, key: &Key, tenant: &TenantObj, mut host: HostObj)
     if !gates.is_empty() {
         let body = json!({"metadata": {"uid": host.uid()}, "status": {"conditions": gates}});
         let path = format!("{}/status", Kind::Pod.path(host.namespace(), host.name()));
-        pass.wrote(Side::Host, "status", Kind::Pod);
-        let value = pass.host().strategic(&path, &body).await.map_err(StepError::Host)?;
+        let call = pass.host().strategic(&path, &body);
+        let value = pass.write(Side::Host, "status", Kind::Pod, call).await.map_err(StepError::Host)?;
         host = pass.took(key, value);
     }
     let tenant = bind(pass, key, tenant, &host).await?;
@@ -311,8 +311,7 @@ async fn bind(pass: &Pass, key: &Key, tenant: &TenantObj, host: &HostObj) -> Res
         "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": tenant.uid()},
         "target": {"apiVersion": "v1", "kind": "Node", "name": node}});
     let path = format!("{}/binding", Kind::Pod.path(&key.namespace, &key.name));
-    pass.wrote(Side::Tenant, "bind", Kind::Pod);
-    match pass.wire.create(&path, &body).await {
+    match pass.write(Side::Tenant, "bind", Kind::Pod, pass.wire.create(&path, &body)).await {
         Ok(_) => {}
         // Bound already, by ourselves in an earlier life.
         Err(error) if error.conflict() => {}
@@ -355,8 +354,7 @@ async fn write_status(pass: &Pass, key: &Key, tenant: &TenantObj, up: Value) -> 
     let body = json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": tenant.uid()}, "status": up});
     let path = format!("{}/status", Kind::Pod.path(&key.namespace, &key.name));
-    pass.wrote(Side::Tenant, "status", Kind::Pod);
-    match pass.wire.apply(&path, &body).await {
+    match pass.write(Side::Tenant, "status", Kind::Pod, pass.wire.apply(&path, &body)).await {
         Ok(value) => {
             pass.tenant.heard(true);
             pass.engine.tenant_seen(&pass.tenant, Kind::Pod, TenantObj(value));
@@ -379,8 +377,9 @@ async fn lost(pass: &Pass, key: &Key, tenant: &TenantObj, reason: &str) -> Next 
 }
 
 async fn finish(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {
-    pass.wrote(Side::Tenant, "delete", Kind::Pod);
-    match pass.wire.delete(&Kind::Pod.path(&key.namespace, &key.name), tenant.uid(), Some(0)).await {
+    let path = Kind::Pod.path(&key.namespace, &key.name);
+    let call = pass.wire.delete(&path, tenant.uid(), Some(0));
+    match pass.write(Side::Tenant, "delete", Kind::Pod, call).await {
         Ok(_) => Ok(None),
         Err(error) if error.conflict() => Ok(None),
         Err(error) => Err(StepError::Tenant(error)),

@@ -62,8 +62,8 @@ impl Pass {
         }
         let event = event::own(kind, object, reason, message, warning, &now());
         let path = Kind::Event.collection(object.namespace());
-        self.wrote(Side::Tenant, "create", Kind::Event);
-        if let Err(error) = self.wire.create(&path, &event).await {
+        let call = self.wire.create(&path, &event);
+        if let Err(error) = self.write(Side::Tenant, "create", Kind::Event, call).await {
             self.engine.counts.add("events_dropped_total", error.category());
         }
     }
@@ -105,8 +105,8 @@ impl Pass {
             "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": object.uid()},
             "status": {"conditions": [condition]}});
         let path = format!("{}/status", Kind::Pod.path(&key.namespace, &key.name));
-        self.wrote(Side::Tenant, "status", Kind::Pod);
-        if let Err(error) = self.wire.apply(&path, &body).await {
+        let call = self.wire.apply(&path, &body);
+        if let Err(error) = self.write(Side::Tenant, "status", Kind::Pod, call).await {
             tracing::debug!(tenant = &*self.tenant.id, category = error.category(), "condition not written");
         }
     }
