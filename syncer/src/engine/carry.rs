@@ -15,6 +15,7 @@ use super::{
     cache::Side,
     data,
     decide::{Action, HostSide, TenantSide, decide},
+    decision::Decision,
     ledger,
     model::{Entry, Gone, Key},
     observe::slim,
@@ -93,6 +94,20 @@ impl Pass {
         let answer = call.await;
         self.engine.counts.write(side, verb, what, answer.as_ref().err());
         answer
+    }
+
+    /// Notes what is done about an object, and by which rule (OB2).
+    pub(super) fn decided(&self, key: &Key, decision: Decision) {
+        let now = u32::try_from(self.engine.began.elapsed().as_secs()).unwrap_or(u32::MAX);
+        if let Some(entry) = self.tenant.model.lock().entries.get_mut(key) {
+            (entry.decision, entry.decided) = (decision, now);
+        }
+    }
+
+    /// Notes that both sides are as they should be, whether or not that took a write.
+    pub(super) fn agreed(&self, key: &Key) {
+        let wrote = Side::ALL.into_iter().any(|side| self.has_written(side));
+        self.decided(key, if wrote { Decision::Mended } else { Decision::InOrder });
     }
 
     /// Whether anything was written to a side.
@@ -284,12 +299,15 @@ async fn generic(pass: &Pass, key: &Key, kind: &dyn Translator) -> Next {
     let mut tenant_side = tenant_side(pass, key, tenant.as_ref(), kind);
     if tenant_side == TenantSide::Unknown {
         if let Some(wait) = pending(pass, key) {
+            pass.decided(key, Decision::Reserved);
             return Ok(Some(wait));
         }
         if decide(tenant_side, host_side) == Action::Confirm {
             if pass.tenant.model.lock().held.contains_key(&key.kind) {
+                pass.decided(key, Decision::Held);
                 return Ok(None);
             }
+            pass.decided(key, Decision::Unsure);
             let version = pass.entry(key).map_or(0, |e| e.deleted_at);
             tenant_side = match pass.fresh_tenant_object(key, version).await? {
                 Some(_) => return Ok(Some(Duration::from_millis(100))),
@@ -298,6 +316,9 @@ async fn generic(pass: &Pass, key: &Key, kind: &dyn Translator) -> Next {
         }
     }
     let action = decide(tenant_side, host_side);
+    if let Some(decision) = row(pass, key, (tenant.as_ref(), tenant_side), host_side) {
+        pass.decided(key, decision);
+    }
     if action == Action::Nothing {
         pass.settle(key, tenant.as_ref(), host.as_ref());
         return Ok(None);
@@ -357,6 +378,28 @@ pub(super) fn unreadable(tenant: &TenantObj, host: Option<&HostObj>) -> Option<R
     Some(Refusal::new(Reason::UnsupportedField, message))
 }
 
+/// The row of EN11 that applies; `None`: what follows says it.
+fn row(
+    pass: &Pass,
+    key: &Key,
+    (tenant, side): (Option<&TenantObj>, TenantSide),
+    host: HostSide,
+) -> Option<Decision> {
+    let unwanted = || tenant.and_then(|tenant| unwanted(pass, key, tenant)).unwrap_or(Decision::NotForHosts);
+    Some(match (decide(side, host), side) {
+        (Action::Nothing | Action::DeleteHost, TenantSide::Unwanted) => unwanted(),
+        (Action::Nothing, TenantSide::Deleting) => Decision::Deleting,
+        (Action::Nothing, _) => Decision::Nothing,
+        (Action::Create, _) => Decision::Create,
+        (Action::DeleteHost, TenantSide::Deleting) => Decision::Deleting,
+        (Action::DeleteHost, TenantSide::Present) => Decision::Older,
+        (Action::DeleteHost, _) => Decision::Gone,
+        (Action::Wait, _) => Decision::Ending,
+        (Action::Confirm, _) => Decision::Unsure,
+        (Action::Compare | Action::NameTaken | Action::NameCollision, _) => return None,
+    })
+}
+
 /// How long a reserved Service still waits for its tenant object.
 fn pending(pass: &Pass, key: &Key) -> Option<Duration> {
     let since = pass.entry(key)?.pending?;
@@ -371,34 +414,39 @@ fn tenant_side(pass: &Pass, key: &Key, tenant: Option<&TenantObj>, kind: &dyn Tr
     if tenant.deleting() {
         return TenantSide::Deleting;
     }
-    if wanted(pass, key, tenant) && kind.wanted(tenant, &pass.facts) {
+    if unwanted(pass, key, tenant).is_none() && kind.wanted(tenant, &pass.facts) {
         TenantSide::Present
     } else {
         TenantSide::Unwanted
     }
 }
 
-/// Whether switches, templates, annotations and references send the object down.
-pub(super) fn wanted(pass: &Pass, key: &Key, tenant: &TenantObj) -> bool {
-    let template = pass.facts.namespaces.get(&key.namespace).is_none_or(|fact| fact.template);
-    if template || tenant.annotation("skerry.dev/sync") == Some("false") {
-        return false;
+/// Why switches, templates, annotations or references keep the object from going down.
+pub(super) fn unwanted(pass: &Pass, key: &Key, tenant: &TenantObj) -> Option<Decision> {
+    if pass.facts.namespaces.get(&key.namespace).is_none_or(|fact| fact.template) {
+        return Some(Decision::Template);
+    }
+    if tenant.annotation("skerry.dev/sync") == Some("false") {
+        return Some(Decision::KeptAway);
     }
     let to_host = &pass.facts.settings.to_host;
+    let off = |on: bool| (!on).then_some(Decision::SwitchedOff);
     match key.kind {
-        Kind::Pod => to_host.pods.enabled,
-        Kind::Service => to_host.services.enabled,
-        Kind::EndpointSlice => to_host.endpoint_slices.enabled && data::selectorless(pass, key, tenant),
-        Kind::NetworkPolicy => to_host.network_policies.enabled,
-        Kind::PersistentVolumeClaim => to_host.persistent_volume_claims.enabled,
+        Kind::Pod => off(to_host.pods.enabled),
+        Kind::Service => off(to_host.services.enabled),
+        Kind::EndpointSlice if data::selectorless(pass, key, tenant) => off(to_host.endpoint_slices.enabled),
+        Kind::NetworkPolicy => off(to_host.network_policies.enabled),
+        Kind::PersistentVolumeClaim => off(to_host.persistent_volume_claims.enabled),
         Kind::ConfigMap | Kind::Secret => {
             let rules = if key.kind == Kind::ConfigMap { &to_host.config_maps } else { &to_host.secrets };
-            rules.enabled
-                && (pass.tenant.model.lock().referenced(key)
+            off(rules.enabled).or_else(|| {
+                let sent = pass.tenant.model.lock().referenced(key)
                     || tenant.annotation("skerry.dev/sync") == Some("true")
-                    || (rules.scope == Scope::All && selects(&rules.selector, |label| tenant.label(label))))
+                    || (rules.scope == Scope::All && selects(&rules.selector, |label| tenant.label(label)));
+                (!sent).then_some(Decision::Unreferenced)
+            })
         }
-        _ => false,
+        _ => Some(Decision::NotForHosts),
     }
 }
 
@@ -474,6 +522,7 @@ async fn compare(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantO
     match kind.change(&desired, &host) {
         None => {}
         Some(Change::Replace) => {
+            pass.decided(key, Decision::Replace);
             pass.delete_host(key, None).await?;
             return Ok(Some(Duration::from_millis(200)));
         }
@@ -512,6 +561,7 @@ async fn compare(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantO
     }
     pass.carried(key);
     upward::kind_up(pass, key, kind, tenant, &host).await?;
+    pass.agreed(key);
     pass.settle(key, Some(tenant), Some(&host));
     Ok(None)
 }
@@ -526,7 +576,7 @@ async fn known(pass: &Pass, key: &Key) -> Result<(), StepError> {
 
 impl Pass {
     /// Facts with addresses, for the kind that is judged by them; those of this moment for policies.
-    fn facts_for(&self, key: &Key) -> Facts {
+    pub(super) fn facts_for(&self, key: &Key) -> Facts {
         if key.kind == Kind::NetworkPolicy {
             return self.tenant.facts();
         }

@@ -7,6 +7,7 @@ mod cache;
 mod carry;
 mod data;
 pub mod decide;
+pub mod decision;
 mod deep;
 mod dispatch;
 mod dns;
@@ -15,6 +16,7 @@ pub(crate) mod gate;
 mod hosts;
 mod ledger;
 mod links;
+pub mod look;
 mod metrics;
 pub mod model;
 mod namespaces;
@@ -36,7 +38,7 @@ mod upward;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -131,6 +133,8 @@ pub(crate) struct Engine {
     pub(crate) embedded: Option<EmbeddedSource>,
     pub(crate) dns: Option<Arc<Servers>>,
     pub(crate) periods: Periods,
+    /// When it began.
+    pub(crate) began: Instant,
     pub(crate) states: watch::Sender<SyncStates>,
     /// A tenant is open now: its state is not left to the next tick.
     pub(crate) stirred: tokio::sync::Notify,
@@ -190,6 +194,7 @@ impl Syncer {
             embedded,
             dns,
             periods,
+            began: Instant::now(),
             states: watch::Sender::new(Arc::new(BTreeMap::new())),
             stirred: tokio::sync::Notify::new(),
             counts: report::Counts::default(),

@@ -206,7 +206,7 @@ pub(super) async fn data_versions(pass: &Pass, name: &Arc<str>, host: &HostName)
         };
         for (key, uid) in lost {
             pass.engine.host_gone(&pass.tenant, &key, &uid, Gone::Absent);
-            pass.engine.counts.add("patrol_mismatch_total", "missing_on_host");
+            pass.engine.mismatch(&pass.tenant, "missing_on_host");
             pass.tenant.queue_key(key, super::queue::Lane::Patrol);
         }
     }
@@ -268,7 +268,7 @@ pub(super) async fn leftover(pass: &Pass, host: &Arc<str>) -> Next {
         return Ok(Some(Duration::from_secs(2)));
     }
     if swept.foreign > 0 {
-        pass.engine.counts.add("patrol_mismatch_total", "foreign");
+        pass.engine.mismatch(&pass.tenant, "foreign");
         return Ok(Some(Duration::from_secs(600)));
     }
     let call = pass.host().delete(&path, space.uid(), None);

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::{
     cache::Side,
-    carry::{self, Next, Pass, StepError, wanted},
+    carry::{self, Next, Pass, StepError, unwanted},
     decide::HostSide,
+    decision::Decision,
     ledger, links,
     model::Key,
     namespaces,
@@ -60,6 +61,7 @@ pub(super) async fn renew(pass: &Pass, key: &Key) -> Next {
 async fn absent(pass: &Pass, key: &Key, host: Option<HostObj>) -> Next {
     let Some(host) = host else { return Ok(None) };
     if pass.tenant.model.lock().held.contains_key(&Kind::Pod) {
+        pass.decided(key, Decision::Held);
         return Ok(None);
     }
     let entry = pass.entry(key).unwrap_or_default();
@@ -74,12 +76,15 @@ async fn present(pass: &Pass, key: &Key, tenant: &TenantObj, host: Option<HostOb
         return refuse(pass, key, tenant, refusal).await;
     }
     let side = tenant_pod(tenant);
-    if !wanted(pass, key, tenant) && !tenant.deleting() {
+    if let Some(why) = unwanted(pass, key, tenant)
+        && !tenant.deleting()
+    {
         let bound = matches!(&side, TenantPod::Live { bound: Some(_), terminal: false });
         if bound && tenant.annotation("skerry.dev/sync") == Some("false") {
             let message = "a pod that runs cannot be kept away from its host; delete it";
             pass.tell(Kind::Pod, tenant, "SyncCannotStop", message, true).await;
         } else {
+            pass.decided(key, why);
             if host.is_some() {
                 pass.delete_host(key, None).await?;
             }
@@ -135,7 +140,11 @@ async fn act(
     side: &TenantPod,
     host: Option<HostObj>,
 ) -> Next {
-    let action = life(side, &host_pod(pass, key, host.as_ref()));
+    let found = host_pod(pass, key, host.as_ref());
+    let action = life(side, &found);
+    if let Some(decision) = Decision::of_pod(side, &found, &action) {
+        pass.decided(key, decision);
+    }
     match (action, tenant, host) {
         (Life::Nothing, tenant, host) => {
             pass.settle(key, tenant, host.as_ref());
@@ -190,6 +199,7 @@ fn held_running(tenant: &TenantObj) -> bool {
 
 async fn create(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {
     if !items(&tenant.0, "/spec/schedulingGates").is_empty() {
+        pass.decided(key, Decision::PodGated);
         pass.settle(key, Some(tenant), None);
         return Ok(None);
     }
@@ -296,6 +306,7 @@ async fn carry_on(pass: &Pass, key: &Key, tenant: &TenantObj, mut host: HostObj)
     status(pass, key, &tenant, &host).await?;
     let next = tokens::ensure(pass, key, &tenant, &host, tokens::Made::Before).await?;
     pass.carried(key);
+    pass.agreed(key);
     pass.settle(key, Some(&tenant), Some(&host));
     Ok(next)
 }

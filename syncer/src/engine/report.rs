@@ -66,7 +66,9 @@ pub(super) fn state(tenant: &Tenant, silence: Duration) -> SyncState {
     let replaced = tenant.replaced.load(Ordering::Acquire);
     let silent = tenant.silent.lock().is_some_and(|at| at.elapsed() > silence);
     let unsupported = tenant.host.unsupported.read().clone();
-    let (queued, oldest) = tenant.host.queue.backlog(&tenant.id);
+    let backlog = tenant.host.queue.backlog(&tenant.id);
+    let (queued, oldest) =
+        (backlog.working + backlog.queued, backlog.oldest.map_or(Duration::ZERO, |(_, age)| age));
     let settings = &entry.effective.settings;
     let (synced, reason, message) = if entry.owner.draining {
         if drain::drained(tenant) {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     cache::Side,
     carry::Pass,
+    decision::Decision,
     model::{Key, Repairs},
 };
 use crate::{
@@ -85,6 +86,7 @@ impl Pass {
             entry.refusal = Some(Box::new(refusal.clone()));
             known
         };
+        self.decided(key, Decision::Refused);
         self.problem(key, refusal);
         self.tell(key.kind, object, refusal.reason.as_str(), &refusal.message, true).await;
         if key.kind == Kind::Pod && !known {
@@ -163,6 +165,8 @@ impl Pass {
             let entry = model.entries.get_mut(key)?;
             let repairs = entry.repairs.get_or_insert_with(Box::default);
             if repairs.overridden == Some(pair) {
+                drop(model);
+                self.decided(key, Decision::Overridden);
                 return Some(Duration::from_secs(600));
             }
             let is_old = repairs.since.is_none_or(|at| at.elapsed() > Duration::from_secs(60));
