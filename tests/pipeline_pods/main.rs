@@ -23,6 +23,7 @@ mod kinds;
 mod kubelet;
 mod life;
 mod link;
+mod looks;
 mod many;
 mod matrix;
 mod nodes;
