@@ -22,7 +22,7 @@ pub mod ops;
 mod output;
 mod pause;
 mod progress;
-mod sync;
+pub mod sync;
 mod syncer;
 mod up;
 mod version;

@@ -1,22 +1,15 @@
-//! OB2: what those who operate the syncer are told of a tenant and of one object, and nobody else.
+//! OB2: what those who operate the syncer are told of a tenant and of one object.
 
 use std::time::{Duration, Instant};
 
-use http::{Method, Request};
 use serde_json::{Value, json};
-use skerry::cli::adapters::looks::Looks;
-use skerry::cli::ops;
-use skerry_apiserver::config::{Role, ServerConfig, TenantSpec};
-use skerry_apiserver::identity::Identity;
-use skerry_apiserver::tenant::TenantId;
 use skerry_syncer::look::{LookError, ObjectName, Proof, Why};
-use skerry_telemetry::Shutdown;
 
 use crate::failing::{of, service};
 use crate::faults::Fate;
-use crate::world::{Cluster, World};
+use crate::world::World;
 
-fn name(w: &World, kind: &str, name: &str) -> ObjectName {
+pub fn name(w: &World, kind: &str, name: &str) -> ObjectName {
     format!("{kind}/{}/{name}", w.namespace).parse().expect("a name")
 }
 
@@ -35,7 +28,7 @@ async fn why(w: &World, object: &ObjectName, test: impl Fn(&Why) -> bool) -> Val
     }
 }
 
-fn row(list: &Value, key: &str, value: &str) -> Value {
+pub fn row(list: &Value, key: &str, value: &str) -> Value {
     let all = list.as_array().into_iter().flatten();
     all.clone().find(|row| row[key] == value).cloned().unwrap_or_else(|| panic!("no {value}: {list}"))
 }
@@ -189,131 +182,5 @@ async fn pipeline_ob2_status_counts() {
     assert!(stopped["stopped"].as_str().is_some_and(|why| why.contains("pause")), "{stopped}");
     w.give(w.entry.clone());
     w.synced("CaughtUp").await;
-    w.end().await;
-}
-
-/// The path is the hub's own, for those whom its RBAC lets ask; a tenant's owner, a stranger and an anonymous one are
-/// refused, and nobody is shown what is in a Secret, a token's Secret included.
-#[tokio::test(flavor = "multi_thread")]
-async fn isolation_ob2_hub_administrators_alone() {
-    let w = World::new("lookwho", false).await;
-    if !w.is_inside() {
-        return;
-    }
-    let defaults = ServerConfig::from_yaml("store: {backend: memory}").expect("config").tenant_defaults;
-    let hub = TenantId::of_uid("the-hub");
-    let (own, server) = (TenantId::of_uid(&w.entry.owner.uid), w.server());
-    server.tenants().create(TenantSpec::new(hub, "the-hub", Role::Hub, &defaults)).await.expect("a hub");
-    let user =
-        |name: &str, group: &str| Identity::user(name, [group.to_owned(), "system:authenticated".to_owned()]);
-    let admin = Cluster(server.client(hub, user("hub:user:eve", "hub:role:admins")));
-    let status = format!("/debug/tenants/{}/sync", w.entry.id);
-    let call = async |who: &Cluster, method: &str, query: &str| {
-        who.call(method, &format!("{status}{query}"), "application/json", None).await
-    };
-    assert_eq!(call(&admin, "GET", "").await, Err(404), "nobody is attached yet");
-    server.attach_debug(std::sync::Arc::new(Looks(w.handle().clone())));
-
-    let secret = json!({"metadata": {"name": "pw", "annotations": {"a": "topsecret"}}, "stringData": {"k": "topsecret"}});
-    w.tenant.post(&of(&w, "secrets"), secret).await;
-    w.tenant.post(&of(&w, "pods"), w.pod("web")).await;
-    w.host.until("secret", &w.host_path("secrets", "pw").await, |s| s["data"]["k"] == "dG9wc2VjcmV0").await;
-    let queries = ["", "?what=diff&object=", "?what=why&object="]
-        .into_iter()
-        .flat_map(|q| ["secret", "pod"].map(|kind| (q, kind)))
-        .map(|(q, kind)| match (q, kind) {
-            ("", _) => String::new(),
-            (q, "pod") => format!("{q}pod/{}/web", w.namespace),
-            (q, kind) => format!("{q}{kind}/{}/pw", w.namespace),
-        });
-    let secrets = format!("/api/v1/namespaces/{}/secrets", w.host_namespace().await);
-    let all = w.host.get(&secrets).await.expect("a list");
-    let token = row(&all["items"], "type", "skerry.dev/token");
-    let tokens: Vec<&str> =
-        token["data"].as_object().into_iter().flatten().filter_map(|(_, v)| v.as_str()).collect();
-    assert!(!tokens.is_empty(), "{token}");
-    for query in queries {
-        let text = call(&admin, "GET", &query).await.expect("an answer").to_string();
-        assert!(!text.contains("topsecret") && !text.contains("dG9wc2VjcmV0"), "{query}: {text}");
-        assert!(!tokens.iter().any(|token| text.contains(token)), "{query}: {text}");
-    }
-    let named = format!(
-        "?what=diff&object=secret/{}/{}",
-        w.namespace,
-        token["metadata"]["name"].as_str().expect("a name")
-    );
-    assert_eq!(call(&admin, "GET", &named).await, Err(404), "a token's Secret is no object of the tenant");
-    let diff =
-        call(&admin, "GET", &format!("?what=diff&object=secret/{}/pw", w.namespace)).await.expect("a diff");
-    let mark = diff["tenant"]["data"]["k"].as_str().expect("its key is shown");
-    assert!(mark.starts_with("<hidden ") && diff["live"]["data"]["k"] == mark, "{diff}");
-    assert_eq!(call(&admin, "POST", "").await.expect("a patrol")["kind"], "SyncPatrol");
-    assert_eq!(call(&admin, "GET", "?what=patrol").await, Err(400), "a look patrols nothing");
-    assert_eq!(call(&admin, "GET", "?what=diff&object=deployment/a/b").await, Err(400));
-    assert_eq!(call(&admin, "DELETE", "").await, Err(405));
-
-    let of_tenant = |who| Cluster(server.client(own, who));
-    for (what, who, code) in [
-        ("a viewer", Cluster(server.client(hub, user("hub:user:vi", "hub:role:viewers"))), 403),
-        ("an editor", Cluster(server.client(hub, user("hub:user:ed", "hub:role:editors"))), 403),
-        ("a stranger", Cluster(server.client(hub, Identity::user("jane", []))), 403),
-        ("an anonymous one", Cluster(server.client(hub, Identity::anonymous())), 403),
-        (
-            "the tenant's owner, at the tenant",
-            of_tenant(user("hub:credential:owner", "hub:role:admins")),
-            404,
-        ),
-        ("the tenant's anonymous", of_tenant(Identity::anonymous()), 403),
-    ] {
-        for (method, query) in [("GET", ""), ("POST", ""), ("GET", "?what=why&object=pod/a/b")] {
-            let answer = call(&who, method, query).await;
-            assert!(
-                answer == Err(code) || (code == 404 && answer == Err(405)),
-                "{what}: {method} {query}: {answer:?}"
-            );
-        }
-    }
-    w.end().await;
-}
-
-/// A syncer that runs apart answers the same on loopback, and nowhere else.
-#[tokio::test(flavor = "multi_thread")]
-async fn pipeline_ob2_a_syncer_apart_answers_on_loopback() {
-    let w = World::new("lookapart", false).await;
-    let stop = Shutdown::new();
-    let everywhere = "0.0.0.0:0".parse().ok();
-    let refused = ops::serve_debug(everywhere, w.handle().clone(), stop.clone()).await;
-    assert!(matches!(refused, Err(skerry::cli::Failure::Usage(_))));
-    let port =
-        std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-    let address = format!("127.0.0.1:{port}");
-    let serving = ops::serve_debug(address.parse().ok(), w.handle().clone(), stop.clone()).await;
-    let serving = serving.expect("a listener").expect("a task");
-    let ask = async |method: Method, path: &str| {
-        use http_body_util::{BodyExt as _, Empty};
-        let stream = tokio::net::TcpStream::connect(&address).await.expect("a connection");
-        let io = hyper_util::rt::TokioIo::new(stream);
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.expect("HTTP");
-        tokio::spawn(connection);
-        let request = Request::builder().method(method).uri(path).header("host", "localhost");
-        let request = request.body(Empty::<bytes::Bytes>::new()).expect("a request");
-        let answer = sender.send_request(request).await.expect("an answer");
-        let code = answer.status().as_u16();
-        let body = answer.into_body().collect().await.expect("a body").to_bytes();
-        (code, serde_json::from_slice::<Value>(&body).expect("JSON"))
-    };
-    let path = format!("/debug/tenants/{}/sync", w.entry.id);
-    let (code, status) = ask(Method::GET, &path).await;
-    assert_eq!(
-        (code, &status["kind"], &status["metadata"]["name"]),
-        (200, &json!("SyncStatus"), &json!("lookapart"))
-    );
-    assert_eq!(ask(Method::POST, &path).await.1["kind"], "SyncPatrol");
-    let (code, unknown) = ask(Method::GET, "/debug/tenants/tother/sync").await;
-    assert_eq!((code, &unknown["details"]["kind"]), (404, &json!("virtualclusters")));
-    let (code, unserved) = ask(Method::GET, "/metrics").await;
-    assert_eq!((code, &unserved["details"]["kind"]), (404, &Value::Null));
-    stop.trigger();
-    serving.await.expect("it ends");
     w.end().await;
 }

@@ -11,6 +11,7 @@
     reason = "helpers of tests may fail as tests do; clippy sees only functions marked #[test]"
 )]
 
+mod asked;
 mod dns;
 mod ending;
 mod failing;

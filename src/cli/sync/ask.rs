@@ -15,7 +15,6 @@ use skerry_api::labels;
 use skerry_syncer::look::ObjectName;
 
 use crate::cli::exit::Failure;
-use crate::cli::hub::Hub;
 
 /// Labels of the syncer's pods in the chart.
 const PODS: &str = "app.kubernetes.io/name=skerry,app.kubernetes.io/component=syncer";
@@ -65,13 +64,13 @@ impl Ask<'_> {
 }
 
 /// Asks.
-pub async fn ask(hub: &Hub, ask: &Ask<'_>) -> Result<Value, Failure> {
-    let refused = match hub.client.request::<Value>(ask.request(Vec::new())?).await {
+pub async fn ask(hub: &Client, ask: &Ask<'_>) -> Result<Value, Failure> {
+    let refused = match hub.request::<Value>(ask.request(Vec::new())?).await {
         Ok(answer) => return Ok(answer),
         Err(kube::Error::Api(status)) if !is_own(&status) => status,
         Err(failed) => return Err(failed.into()),
     };
-    match of_pods(&hub.client, ask).await? {
+    match of_pods(hub, ask).await? {
         Some(answer) => Ok(answer),
         // A hub that has such a path says why this asker may not use it.
         None if refused.code == 403 => Err(kube::Error::Api(refused).into()),

@@ -1,7 +1,7 @@
 //! `skerry sync status|diff|why|patrol`: what the syncer does with a virtual cluster (syncer OB2). For administrators of
 //! the hub.
 
-mod ask;
+pub mod ask;
 mod text;
 
 use clap::{Args, Subcommand};
@@ -56,7 +56,7 @@ pub async fn run(args_hub: &HubArgs, command: SyncCommand) -> Result<(), Failure
     let Some(id) = cluster["status"]["id"].as_str().filter(|id| !id.is_empty()) else {
         return Err(Failure::Failed(format!("{name} has no id yet; `skerry describe {name}` shows why")));
     };
-    let answer = ask::ask(&hub, &Ask { id, what, object: object.as_ref() }).await?;
+    let answer = ask::ask(&hub.client, &Ask { id, what, object: object.as_ref() }).await?;
     if !matches!(args_hub.output, Format::Table | Format::Wide) {
         return print(args_hub.output, &[answer], true, &[], &[]);
     }
