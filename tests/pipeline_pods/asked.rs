@@ -61,7 +61,8 @@ async fn isolation_ob2_hub_administrators_alone() {
             (q, kind) => format!("{q}{kind}/{}/pw", w.namespace),
         });
     let secrets = format!("/api/v1/namespaces/{}/secrets", w.host_namespace().await);
-    let all = w.host.get(&secrets).await.expect("a list");
+    let has_token = |list: &Value| list.to_string().contains("\"skerry.dev/token\"");
+    let all = w.host.until("its token", &secrets, has_token).await;
     let token = row(&all["items"], "type", "skerry.dev/token");
     let tokens: Vec<&str> =
         token["data"].as_object().into_iter().flatten().filter_map(|(_, v)| v.as_str()).collect();

@@ -34,6 +34,7 @@ mod tenants;
 mod tokens;
 pub(crate) mod tunnel;
 mod upward;
+mod wanted;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     cache::Side,
-    carry::{self, Next, Pass, StepError, unwanted},
+    carry::{self, Next, Pass, StepError},
     decide::HostSide,
     decision::Decision,
     ledger, links,
@@ -14,6 +14,7 @@ use super::{
     namespaces,
     refused::{denied, not_first, refuse, taken},
     tell, tokens, upward,
+    wanted::unwanted,
 };
 use crate::{
     kind::Kind,

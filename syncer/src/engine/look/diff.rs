@@ -14,6 +14,7 @@ use super::super::{
     model::Key,
     observe::slim,
     state::Tenant,
+    wanted,
 };
 use super::{LookError, ObjectName, Refused, fields, fields::Field, hide::Marks};
 use crate::{
@@ -138,7 +139,7 @@ fn desired(pass: &Pass, key: &Key, tenant: &Value) -> (Option<Value>, Option<Kep
     if let Some(refusal) = carry::unreadable(&tenant, None) {
         return (None, Some(Kept::Refused((&refusal).into())));
     }
-    let unwanted = carry::unwanted(pass, key, &tenant);
+    let unwanted = wanted::unwanted(pass, key, &tenant);
     let unwanted = unwanted.or((!kind.wanted(&tenant, &pass.facts)).then_some(Decision::NotForHosts));
     if let Some(why) = unwanted {
         return (None, Some(why.into()));
