@@ -150,6 +150,7 @@ async fn a_tenant_from_the_first_start_to_its_end() {
     apart(&up).await;
     simulated(&up).await;
     workloads(&up).await;
+    asked(&up).await;
     joined(&up);
     repaired(&hub).await;
     steady(&up, &hub).await;
@@ -302,6 +303,49 @@ async fn simulated(up: &Up) {
         );
     }
     pods.delete("quiet", &DeleteParams::default().grace_period(0)).await.unwrap();
+}
+
+/// OB2: what the syncer does with a virtual cluster and an object of it, for administrators of the hub.
+async fn asked(up: &Up) {
+    fn sync<'a>(args: &[&'a str]) -> Vec<&'a str> {
+        [&["sync"], args, &["-n", "team-a"]].concat()
+    }
+    let file = up.ok(&["kubeconfig", "dev", "-n", "team-a"]);
+    let tenant = client(&file).await;
+    let pods = Api::<Pod>::namespaced(tenant.clone(), "default");
+    let pod =
+        json!({"metadata": {"name": "seen"}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}});
+    pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    let why = eventually("a decision", async || {
+        let said = up.run(&sync(&["why", "dev", "po/default/seen"]));
+        let said = String::from_utf8(said.stdout).unwrap();
+        (said.contains("(EN11)") && !said.contains("absent")).then_some(said)
+    })
+    .await;
+    assert!(why.contains("Next try:") && why.contains("Object:     pod/default/seen"), "{why}");
+    let status = up.ok(&sync(&["status", "dev"]));
+    assert!(status.contains("True (CaughtUp)") && status.contains("KIND"), "{status}");
+    let diff = up.json(&sync(&["diff", "dev", "pod/default/seen", "-o", "json"]));
+    assert_eq!(
+        (&diff["kind"], &diff["proof"], &diff["repair"]),
+        (&json!("SyncDiff"), &json!("Ours"), &json!("Nothing"))
+    );
+    assert!(up.ok(&sync(&["patrol", "dev"])).contains("stale_cache"));
+    up.fails(
+        3,
+        &sync(&["why", "dev", "pod/default/none"]),
+        "neither the virtual cluster nor its host has pod/default/none",
+    );
+    up.fails(3, &sync(&["status", "dve"]), "did you mean \"dev\"?");
+    up.fails(2, &sync(&["diff", "dev", "deploy/default/seen"]), "configmap (cm)");
+    up.fails(2, &["syncer", "--debug-address", "0.0.0.0:0"], "loopback");
+
+    let id = up.json(&["list", "-n", "team-a", "-o", "json"])["items"][0]["status"]["id"].clone();
+    let request =
+        http::Request::get(format!("/debug/tenants/{}/sync", id.as_str().unwrap())).body(Vec::new()).unwrap();
+    let refused = tenant.request::<Value>(request).await.unwrap_err();
+    assert_eq!(skerry_kit::error::code(&refused), Some(404), "its owner is told nothing: {refused}");
+    pods.delete("seen", &DeleteParams::default().grace_period(0)).await.unwrap();
 }
 
 /// SY-40 on a simulated host: a StatefulSet's pods run in order, a Job's come to their end.

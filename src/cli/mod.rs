@@ -18,10 +18,11 @@ mod kubeconfig;
 pub mod link;
 mod list;
 mod manager;
-mod ops;
+pub mod ops;
 mod output;
 mod pause;
 mod progress;
+pub mod sync;
 mod syncer;
 mod up;
 mod version;
@@ -71,6 +72,9 @@ enum Command {
     /// Members of the inventory.
     #[command(subcommand)]
     Fleet(fleet::FleetCommand),
+    /// What the syncer does with a virtual cluster.
+    #[command(subcommand)]
+    Sync(sync::SyncCommand),
     /// Find what is wrong, and say what to do about it.
     Doctor(doctor::DoctorArgs),
     /// Run the manager alone.
@@ -126,6 +130,7 @@ async fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Resume(args) => pause::resume(&hub, args).await.map(done),
         Command::Credential(args) => credential::run(&hub, args).await.map(done),
         Command::Fleet(command) => fleet::run(&hub, command).await.map(done),
+        Command::Sync(command) => sync::run(&hub, command).await.map(done),
         Command::Doctor(args) => doctor::run(&hub, args).await,
         Command::Manager(args) => manager::run(&hub, args).await.map(done),
         Command::Version(args) => version::run(&hub, args).await.map(done),

@@ -48,6 +48,10 @@ pub struct SyncerArgs {
     /// Address of /metrics, /livez, /readyz.
     #[arg(long, value_name = "IP:PORT")]
     metrics: Option<SocketAddr>,
+    /// Loopback address at which `skerry sync` is answered, by way of a port-forward to this pod: it asks nobody who they
+    /// are. Without one it is not served.
+    #[arg(long, value_name = "IP:PORT")]
+    debug_address: Option<SocketAddr>,
     /// Log lines: text or json.
     #[arg(long, default_value = "text", value_name = "FORM")]
     log_format: Format,
@@ -93,14 +97,17 @@ pub async fn run(args_hub: &HubArgs, args: SyncerArgs) -> Result<(), Failure> {
     }
     let metrics = Metrics::default();
     syncer.handle().register(&metrics);
-    let serving = ops::serve(args.metrics, metrics, shutdown.clone()).await?;
+    let serving = [
+        ops::serve(args.metrics, metrics, shutdown.clone()).await?,
+        ops::serve_debug(args.debug_address, syncer.handle(), shutdown.clone()).await?,
+    ];
     let running = tokio::spawn(syncer.run(shutdown.token()));
     let feeding = tokio::spawn(directory::run(directory, Feed { tenants, hosts }, shutdown.clone()));
     let signal = shutdown.on_signals().await?;
     tracing::info!(signal = signal.unwrap_or("shutdown"), "stopping");
     let _ = running.await;
     let _ = feeding.await;
-    if let Some(serving) = serving {
+    for serving in serving.into_iter().flatten() {
         let _ = serving.await;
     }
     Ok(())

@@ -140,6 +140,43 @@ impl Kind {
         }
     }
 
+    /// The singular, as kubectl takes it.
+    pub fn singular(self) -> String {
+        self.name().to_lowercase()
+    }
+
+    /// The short name, as kubectl takes it; empty where there is none.
+    pub const fn short(self) -> &'static str {
+        match self {
+            Kind::Namespace => "ns",
+            Kind::Pod => "po",
+            Kind::Service => "svc",
+            Kind::ConfigMap => "cm",
+            Kind::ServiceAccount => "sa",
+            Kind::PersistentVolumeClaim => "pvc",
+            Kind::PersistentVolume => "pv",
+            Kind::StorageClass => "sc",
+            Kind::Event => "ev",
+            Kind::Node => "no",
+            Kind::NetworkPolicy => "netpol",
+            Kind::Secret | Kind::EndpointSlice => "",
+        }
+    }
+
+    /// The carried kind of this name: plural, singular or short, with or without its group.
+    pub fn carried(name: &str) -> Option<Kind> {
+        let name = name.to_lowercase();
+        let (name, group) = name.split_once('.').map_or((&*name, None), |(name, group)| (name, Some(group)));
+        Kind::CARRIED.into_iter().find(|kind| {
+            let known = [kind.plural(), &*kind.singular(), kind.short()];
+            !name.is_empty()
+                && known.contains(&name)
+                && group.is_none_or(|group| {
+                    kind.kind_group().split_once('.').is_some_and(|(_, own)| own == group)
+                })
+        })
+    }
+
     /// Whether objects lie in namespaces.
     pub const fn namespaced(self) -> bool {
         !matches!(self, Kind::Namespace | Kind::PersistentVolume | Kind::StorageClass | Kind::Node)

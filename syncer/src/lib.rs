@@ -37,6 +37,7 @@ pub use dns::Servers as DnsServers;
 pub use engine::{
     Held, Periods, Syncer, SyncerConfig, SyncerHandle,
     gate::{Allocation, ReserveError},
+    look,
     tunnel::{HostStream, PodStream, StreamError, StreamHead},
 };
 pub use status::{Problem, Remaining, SyncState, SyncStates};

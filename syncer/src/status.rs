@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// A refused object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// Kind.
     pub kind: &'static str,
@@ -27,7 +28,8 @@ pub struct Problem {
 }
 
 /// Objects of one kind that a drain has left.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Remaining {
     /// Kind.
     pub kind: String,
@@ -40,7 +42,7 @@ pub struct Remaining {
 }
 
 /// State of one tenant.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SyncState {
     /// Status of condition `Synced`.
     pub synced: bool,

@@ -93,6 +93,26 @@ impl WireError {
         }
     }
 
+    /// What became of a write, in a word of few (OB1).
+    pub(crate) fn result(&self) -> &'static str {
+        match self.code() {
+            409 => "conflict",
+            429 | 500.. => "failed",
+            400.. => "refused",
+            _ => "failed",
+        }
+    }
+
+    /// The same without the server's own sentence, which may repeat what was sent.
+    pub(crate) fn without_message(self) -> Self {
+        match self {
+            WireError::Status { code, reason, retry_after, .. } => {
+                WireError::Status { code, reason, message: String::new(), retry_after }
+            }
+            other => other,
+        }
+    }
+
     /// A stable word for metrics and logs.
     pub fn category(&self) -> &'static str {
         match self {

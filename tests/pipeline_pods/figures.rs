@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use skerry_telemetry::Metrics;
 
 use crate::world::World;
@@ -23,12 +24,26 @@ async fn pipeline_ob1_figures_of_a_pod() {
     w.bind("p", "n1").await;
     w.running("p").await;
     w.tenant.until("running", &w.path("pods", "p"), |p| p["status"]["phase"] == "Running").await;
+    // A name that is taken: the host says no to the write.
+    let ports = json!({"clusterIP": "None", "ports": [{"port": 1}]});
+    let taken = json!({"metadata": {"name": "taken"}, "spec": ports});
+    let services = format!("/api/v1/namespaces/{}/services", w.host_namespace().await);
+    w.host.post(&services, taken.clone()).await;
+    w.tenant.post(&format!("/api/v1/namespaces/{}/services", w.namespace), taken).await;
+    for _ in 0..100 {
+        if w.count("refusals_total", "HostNameTaken") > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     tokio::time::sleep(Duration::from_millis(300)).await;
 
     let page = metrics.encode().expect("a page");
     let at = |name: &str| figure(&page, &format!("skerry_syncer_{name}"));
-    assert_eq!(at("writes_total{side=\"host\",verb=\"create\",kind=\"pods\"}"), 1.0, "{page}");
-    assert_eq!(at("writes_total{side=\"tenant\",verb=\"bind\",kind=\"pods\"}"), 1.0, "{page}");
+    assert_eq!(at("writes_total{side=\"host\",kind=\"pods\",verb=\"create\",result=\"ok\"}"), 1.0, "{page}");
+    assert_eq!(at("writes_total{side=\"tenant\",kind=\"pods\",verb=\"bind\",result=\"ok\"}"), 1.0, "{page}");
+    let conflicts = "writes_total{side=\"host\",kind=\"services\",verb=\"create\",result=\"conflict\"}";
+    assert!(at(conflicts) >= 1.0, "{page}");
     assert_eq!(at("objects{kind=\"pods\"}"), 1.0, "{page}");
     assert_eq!(at("tenants{state=\"served\"}"), 1.0, "{page}");
     assert!(at("window{host=\"h\"}") >= 8.0, "{page}");

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
+use skerry_telemetry::Metrics;
 use tokio::net::UdpSocket;
 
 use crate::dns::{ask, server, server_of};
@@ -82,6 +83,10 @@ async fn reconcile_sy112_floods_and_nonsense() {
     assert!(refused >= 100, "{refused} refused, {fine} answered");
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     assert!(w.count("dns_refused_total", "rate") >= refused, "{:?}", w.handle().counts());
+    let metrics = Metrics::default();
+    w.handle().register(&metrics);
+    let page = metrics.encode().expect("a page");
+    assert!(page.contains("skerry_syncer_dns_refused_total{why=\"rate\"} "), "{page}");
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(ask(own, &name, RecordType::A).await.metadata.response_code, ResponseCode::NXDomain);
     w.end().await;

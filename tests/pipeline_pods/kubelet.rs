@@ -2,7 +2,7 @@
 //! with 3 where its input ends.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use skerry_apiserver::listen::{BoxError, body};
 use skerry_apiserver::tenant::TenantId;
 use skerry_apiserver::tunnel::{Target, Tunnel, TunnelError, TunnelHead, TunnelStream};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
+use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -32,6 +33,8 @@ pub struct Kubelet {
     pub asked: Mutex<Vec<(Target, TunnelHead)>>,
     /// What it answers instead.
     pub refusal: Mutex<Option<TunnelError>>,
+    /// Ports that are forwarded lead to loopback instead of an echo.
+    pub dials: AtomicBool,
     /// Bytes of logs it has given away.
     pub logged: Arc<AtomicUsize>,
 }
@@ -90,8 +93,10 @@ impl Tunnel for Kubelet {
         }
         let is_channels = protocol.ends_with(".channel.k8s.io");
         let query = head.query.clone();
+        let dials = self.dials.load(Ordering::SeqCst);
         tokio::spawn(async move {
             match (is_channels, &*subresource) {
+                (true, "portforward") if dials => dial(far, &query).await,
                 (true, "portforward") => forward(far, &query).await,
                 (true, _) => command(far, query.contains("stdin=true")).await,
                 (false, _) => echo(far).await,
@@ -138,13 +143,41 @@ async fn command(io: DuplexStream, has_input: bool) {
     let _closed = socket.close(None).await;
 }
 
-/// The channels of port-forward: each port's number first, then what comes.
-async fn forward(io: DuplexStream, query: &str) {
+/// The channels of port-forward: each port's number first.
+async fn opened(io: DuplexStream, query: &str) -> (u16, WebSocketStream<DuplexStream>) {
     let port: u16 = query.split("ports=").nth(1).and_then(|p| p.parse().ok()).unwrap_or_default();
     let mut socket = socket(io).await;
     for channel in [0, 1] {
         let _sent = socket.send(on(channel, &port.to_le_bytes())).await;
     }
+    (port, socket)
+}
+
+/// To the port itself, on loopback.
+async fn dial(io: DuplexStream, query: &str) {
+    let (port, mut socket) = opened(io, query).await;
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+    let mut buffer = vec![0; PIECE];
+    loop {
+        tokio::select! {
+            message = socket.next() => match message {
+                Some(Ok(Message::Binary(bytes))) if bytes.first() == Some(&0) => {
+                    let _sent = stream.write_all(&bytes[1..]).await;
+                }
+                Some(Ok(_)) => {}
+                _ => return,
+            },
+            read = stream.read(&mut buffer) => match read {
+                Ok(n) if n > 0 => drop(socket.send(on(0, &buffer[..n])).await),
+                _ => return,
+            },
+        }
+    }
+}
+
+/// What comes goes back.
+async fn forward(io: DuplexStream, query: &str) {
+    let (_, mut socket) = opened(io, query).await;
     while let Some(Ok(message)) = socket.next().await {
         if message.is_binary() && socket.send(message).await.is_err() {
             return;

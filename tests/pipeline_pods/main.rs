@@ -11,6 +11,7 @@
     reason = "helpers of tests may fail as tests do; clippy sees only functions marked #[test]"
 )]
 
+mod asked;
 mod dns;
 mod ending;
 mod failing;
@@ -23,6 +24,7 @@ mod kinds;
 mod kubelet;
 mod life;
 mod link;
+mod looks;
 mod many;
 mod matrix;
 mod nodes;

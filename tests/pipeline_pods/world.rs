@@ -533,8 +533,14 @@ impl World {
         self.handle().counts().iter().find(|(n, l, _)| *n == name && l == label).map_or(0, |(_, _, c)| *c)
     }
 
+    /// Writes to either side, those that were not taken among them.
     pub fn writes(&self) -> u64 {
-        let writes = ["host_writes_total", "tenant_writes_total"];
+        let writes = [
+            "host_writes_total",
+            "tenant_writes_total",
+            "host_failed_writes_total",
+            "tenant_failed_writes_total",
+        ];
         self.handle().counts().iter().filter(|(n, ..)| writes.contains(n)).map(|(.., c)| c).sum()
     }
 

@@ -4,5 +4,6 @@ pub mod clients;
 pub mod directory;
 pub mod gate;
 pub mod hosts;
+pub mod looks;
 pub mod rules;
 pub mod streams;

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use super::adapters::clients::InProcess;
 use super::adapters::directory::{self, Directory, Feed};
 use super::adapters::gate::Gate;
+use super::adapters::looks::Looks;
 use super::adapters::rules;
 use super::adapters::streams::{BySyncer, Simulated, Ways};
 use super::classes;
@@ -214,6 +215,7 @@ async fn start(
         hosts: local.ids.iter().map(|id| (*id, simulated.clone())).collect(),
         tenants: BySyncer(syncer.handle()),
     }));
+    server.attach_debug(Arc::new(Looks(syncer.handle())));
     tasks.push(tokio::spawn(syncer.run(shutdown.token())));
     let directory = Directory {
         hub: in_process("syncer").tenant(&hub_id).unwrap_or_else(|| hub_client.clone()),

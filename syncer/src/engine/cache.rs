@@ -38,6 +38,14 @@ impl Side {
             Side::Host => "host_writes_total",
         }
     }
+
+    /// The counter of writes that it did not take.
+    pub const fn failed_writes(self) -> &'static str {
+        match self {
+            Side::Tenant => "tenant_failed_writes_total",
+            Side::Host => "host_failed_writes_total",
+        }
+    }
 }
 
 type Slot = (Arc<str>, Key, Side);

@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::{
     Engine,
     cache::Side,
-    data,
     decide::{Action, HostSide, TenantSide, decide},
+    decision::Decision,
     ledger,
     model::{Entry, Gone, Key},
     observe::slim,
@@ -22,15 +22,15 @@ use super::{
     refused::{collision, denied, not_first, refuse, taken},
     state::{Cost, Tenant},
     upward,
+    wanted::{row, tenant_side},
 };
 use crate::{
     facts::Facts,
     kind::Kind,
     kinds::{Change, Translator, translator},
     mapping::{Claim, HostRef, NamespaceOrigin},
-    object::{Fields, HostObj, TenantObj, selects},
+    object::{Fields, HostObj, TenantObj},
     refusal::{Reason, Refusal},
-    settings::Scope,
     wire::{Wire, WireError},
 };
 
@@ -69,11 +69,44 @@ impl Pass {
         &self.tenant.host.wire
     }
 
-    /// Counts a write.
-    pub(super) fn wrote(&self, side: Side, verb: &'static str, kind: Kind) {
-        self.cost.one();
+    /// Makes a write; it is counted by its result (OB1).
+    pub(super) async fn write<T>(
+        &self,
+        side: Side,
+        verb: &'static str,
+        kind: Kind,
+        call: impl Future<Output = Result<T, WireError>>,
+    ) -> Result<T, WireError> {
         self.wrote[side as usize].store(true, Ordering::Relaxed);
-        self.engine.counts.add(side.writes(), &format!("{verb} {}", kind.plural()));
+        self.write_of(side, verb, kind.plural(), call).await
+    }
+
+    /// The same for what is no object of a carried kind.
+    pub(super) async fn write_of<T>(
+        &self,
+        side: Side,
+        verb: &'static str,
+        what: &'static str,
+        call: impl Future<Output = Result<T, WireError>>,
+    ) -> Result<T, WireError> {
+        self.cost.one();
+        let answer = call.await;
+        self.engine.counts.write(side, verb, what, answer.as_ref().err());
+        answer
+    }
+
+    /// Notes what is done about an object, and by which rule (OB2).
+    pub(super) fn decided(&self, key: &Key, decision: Decision) {
+        let now = u32::try_from(self.engine.began.elapsed().as_secs()).unwrap_or(u32::MAX);
+        if let Some(entry) = self.tenant.model.lock().entries.get_mut(key) {
+            (entry.decision, entry.decided) = (decision, now);
+        }
+    }
+
+    /// Notes that both sides are as they should be, whether or not that took a write.
+    pub(super) fn agreed(&self, key: &Key) {
+        let wrote = Side::ALL.into_iter().any(|side| self.has_written(side));
+        self.decided(key, if wrote { Decision::Mended } else { Decision::InOrder });
     }
 
     /// Whether anything was written to a side.
@@ -209,9 +242,9 @@ impl Pass {
         if !matches!(self.claim(key, &object), HostSide::Ours { .. } | HostSide::Older { .. }) {
             return Ok(());
         }
-        self.wrote(Side::Host, "delete", key.kind);
         let path = key.kind.path(object.namespace(), object.name());
-        match self.host().delete(&path, object.uid(), grace).await {
+        let call = self.host().delete(&path, object.uid(), grace);
+        match self.write(Side::Host, "delete", key.kind, call).await {
             Ok(None) => {
                 self.engine.host_gone(&self.tenant, key, object.uid(), Gone::Certain);
                 Ok(())
@@ -265,12 +298,15 @@ async fn generic(pass: &Pass, key: &Key, kind: &dyn Translator) -> Next {
     let mut tenant_side = tenant_side(pass, key, tenant.as_ref(), kind);
     if tenant_side == TenantSide::Unknown {
         if let Some(wait) = pending(pass, key) {
+            pass.decided(key, Decision::Reserved);
             return Ok(Some(wait));
         }
         if decide(tenant_side, host_side) == Action::Confirm {
             if pass.tenant.model.lock().held.contains_key(&key.kind) {
+                pass.decided(key, Decision::Held);
                 return Ok(None);
             }
+            pass.decided(key, Decision::Unsure);
             let version = pass.entry(key).map_or(0, |e| e.deleted_at);
             tenant_side = match pass.fresh_tenant_object(key, version).await? {
                 Some(_) => return Ok(Some(Duration::from_millis(100))),
@@ -279,6 +315,9 @@ async fn generic(pass: &Pass, key: &Key, kind: &dyn Translator) -> Next {
         }
     }
     let action = decide(tenant_side, host_side);
+    if let Some(decision) = row(pass, key, (tenant.as_ref(), tenant_side), host_side) {
+        pass.decided(key, decision);
+    }
     if action == Action::Nothing {
         pass.settle(key, tenant.as_ref(), host.as_ref());
         return Ok(None);
@@ -345,44 +384,6 @@ fn pending(pass: &Pass, key: &Key) -> Option<Duration> {
     (!left.is_zero()).then_some(left + Duration::from_millis(100))
 }
 
-fn tenant_side(pass: &Pass, key: &Key, tenant: Option<&TenantObj>, kind: &dyn Translator) -> TenantSide {
-    let Some(tenant) = tenant else {
-        return TenantSide::Unknown;
-    };
-    if tenant.deleting() {
-        return TenantSide::Deleting;
-    }
-    if wanted(pass, key, tenant) && kind.wanted(tenant, &pass.facts) {
-        TenantSide::Present
-    } else {
-        TenantSide::Unwanted
-    }
-}
-
-/// Whether switches, templates, annotations and references send the object down.
-pub(super) fn wanted(pass: &Pass, key: &Key, tenant: &TenantObj) -> bool {
-    let template = pass.facts.namespaces.get(&key.namespace).is_none_or(|fact| fact.template);
-    if template || tenant.annotation("skerry.dev/sync") == Some("false") {
-        return false;
-    }
-    let to_host = &pass.facts.settings.to_host;
-    match key.kind {
-        Kind::Pod => to_host.pods.enabled,
-        Kind::Service => to_host.services.enabled,
-        Kind::EndpointSlice => to_host.endpoint_slices.enabled && data::selectorless(pass, key, tenant),
-        Kind::NetworkPolicy => to_host.network_policies.enabled,
-        Kind::PersistentVolumeClaim => to_host.persistent_volume_claims.enabled,
-        Kind::ConfigMap | Kind::Secret => {
-            let rules = if key.kind == Kind::ConfigMap { &to_host.config_maps } else { &to_host.secrets };
-            rules.enabled
-                && (pass.tenant.model.lock().referenced(key)
-                    || tenant.annotation("skerry.dev/sync") == Some("true")
-                    || (rules.scope == Scope::All && selects(&rules.selector, |label| tenant.label(label))))
-        }
-        _ => false,
-    }
-}
-
 async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantObj) -> Next {
     known(pass, key).await?;
     let facts = pass.facts_for(key);
@@ -401,9 +402,9 @@ async fn create(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantOb
     if let Err(refusal) = reserved {
         return refuse(pass, key, tenant, refusal).await;
     }
-    pass.wrote(Side::Host, "create", key.kind);
     let path = key.kind.path(desired.namespace(), desired.name());
-    let answer = pass.host().apply_new(&path, &desired.0).await;
+    let call = pass.host().apply_new(&path, &desired.0);
+    let answer = pass.write(Side::Host, "create", key.kind, call).await;
     let outcome = match answer {
         Ok(value) => {
             let host = pass.took(key, value);
@@ -455,6 +456,7 @@ async fn compare(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantO
     match kind.change(&desired, &host) {
         None => {}
         Some(Change::Replace) => {
+            pass.decided(key, Decision::Replace);
             pass.delete_host(key, None).await?;
             return Ok(Some(Duration::from_millis(200)));
         }
@@ -463,12 +465,13 @@ async fn compare(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantO
                 return Ok(Some(wait));
             }
             let path = key.kind.path(host.namespace(), host.name());
-            pass.wrote(Side::Host, "apply", key.kind);
-            let answer = match change {
-                Change::Patch(patch) => pass.host().strategic(&path, &patch).await,
-                _ => pass.host().apply_to(&path, host.uid(), &desired.0).await,
+            let call = async {
+                match change {
+                    Change::Patch(patch) => pass.host().strategic(&path, &patch).await,
+                    _ => pass.host().apply_to(&path, host.uid(), &desired.0).await,
+                }
             };
-            match answer {
+            match pass.write(Side::Host, "apply", key.kind, call).await {
                 Ok(value) => {
                     host = pass.took(key, value);
                     pass.notes(key.kind, tenant, kind.notes(tenant, &facts)).await;
@@ -492,6 +495,7 @@ async fn compare(pass: &Pass, key: &Key, kind: &dyn Translator, tenant: &TenantO
     }
     pass.carried(key);
     upward::kind_up(pass, key, kind, tenant, &host).await?;
+    pass.agreed(key);
     pass.settle(key, Some(tenant), Some(&host));
     Ok(None)
 }
@@ -506,7 +510,7 @@ async fn known(pass: &Pass, key: &Key) -> Result<(), StepError> {
 
 impl Pass {
     /// Facts with addresses, for the kind that is judged by them; those of this moment for policies.
-    fn facts_for(&self, key: &Key) -> Facts {
+    pub(super) fn facts_for(&self, key: &Key) -> Facts {
         if key.kind == Kind::NetworkPolicy {
             return self.tenant.facts();
         }

@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
     Engine,
+    carry::StepError,
     model::{Gone, Key},
     observe::name_of,
     queue::Lane,
@@ -22,7 +23,7 @@ const TOLD: Duration = Duration::from_secs(5);
 
 /// Where memory differs from a list.
 #[derive(Default)]
-struct Behind {
+pub(super) struct Behind {
     of_tenant: Vec<(Kind, TenantObj)>,
     of_host: Vec<(Kind, Key, HostObj)>,
     /// Keys whose tenant object is in memory alone, and the list's version.
@@ -38,25 +39,25 @@ impl Behind {
     }
 }
 
-/// Walks one tenant. What differs is looked at once more when the watches have had their time.
-pub(super) async fn walk(engine: &Arc<Engine>, tenant: &Arc<Tenant>) -> Result<(), WireError> {
+/// Walks one tenant.
+pub(super) async fn walk(engine: &Arc<Engine>, tenant: &Arc<Tenant>) -> Result<Behind, StepError> {
     let mut behind = Behind::default();
     for kind in Kind::TENANT {
-        in_tenant(tenant, kind, &mut behind).await?;
+        in_tenant(tenant, kind, &mut behind).await.map_err(StepError::Tenant)?;
     }
-    on_host(engine, tenant, &mut behind).await?;
+    on_host(engine, tenant, &mut behind).await.map_err(StepError::Host)?;
+    Ok(behind)
+}
+
+/// What differed is looked at once more when the watches have had their time.
+pub(super) async fn mend(engine: &Arc<Engine>, tenant: &Arc<Tenant>, behind: Behind) {
     if behind.is_empty() {
-        return Ok(());
+        return;
     }
-    let (engine, tenant) = (engine.clone(), tenant.clone());
-    engine.tasks.clone().spawn(async move {
-        let wait = TOLD.min(engine.periods.patrol);
-        tokio::select! {
-            () = tenant.stop.cancelled() => {}
-            () = tokio::time::sleep(wait) => mend(&engine, &tenant, behind),
-        }
-    });
-    Ok(())
+    tokio::select! {
+        () = tenant.stop.cancelled() => {}
+        () = tokio::time::sleep(TOLD.min(engine.periods.patrol)) => take_in(engine, tenant, behind),
+    }
 }
 
 async fn in_tenant(tenant: &Arc<Tenant>, kind: Kind, behind: &mut Behind) -> Result<(), WireError> {
@@ -112,10 +113,10 @@ async fn on_host(engine: &Arc<Engine>, tenant: &Arc<Tenant>, behind: &mut Behind
 }
 
 /// What is still not known is taken in, queued and counted.
-fn mend(engine: &Arc<Engine>, tenant: &Arc<Tenant>, behind: Behind) {
+fn take_in(engine: &Arc<Engine>, tenant: &Arc<Tenant>, behind: Behind) {
     let Behind { of_tenant, of_host, gone_in_tenant, gone_on_host } = behind;
     let stale = |key: Key| {
-        engine.counts.add("patrol_mismatch_total", "stale_cache");
+        engine.mismatch(tenant, "stale_cache");
         tracing::warn!(tenant = &*tenant.id, kind = key.kind.name(), "a watch has lost an event");
         if Kind::CARRIED.contains(&key.kind) {
             tenant.queue_key(key, Lane::Patrol);

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use skerry_kit::error::chain;
+
 use super::{
     Engine,
     cache::Side,
@@ -15,6 +17,9 @@ use super::{
     upward,
 };
 use crate::{kind::Kind, wire::WireError};
+
+/// Most characters of a failure that are kept.
+const LONGEST: usize = 300;
 
 /// Runs the work of one host until it is stopped.
 pub(super) async fn run(engine: Arc<Engine>, host: Arc<Host>) {
@@ -59,7 +64,7 @@ async fn work(engine: Arc<Engine>, host: Arc<Host>, item: Item) {
             cost = pass.cost.total().max(1);
             pass.tenant.moved.store(true, Ordering::Release);
             tracing::trace!(tenant = &*pass.tenant.id, what = ?item.what, cost, result = ?result, "looked at");
-            settle(&pass.tenant, &host, result)
+            settle(&pass.tenant, &host, &item, result)
         }
     };
     host.inflight.fetch_sub(1, Ordering::AcqRel);
@@ -72,7 +77,7 @@ async fn paused(engine: &Arc<Engine>, host: &Host, tenant: Arc<Tenant>, item: &I
         What::Object(key) if key.kind == Kind::Pod && tenant.renews() => {
             let pass = Pass::new(engine.clone(), tenant);
             let result = pods::renew(&pass, key).await;
-            settle(&pass.tenant, host, result)
+            settle(&pass.tenant, host, item, result)
         }
         _ => Outcome::Done,
     }
@@ -88,7 +93,7 @@ async fn one(pass: &Pass, what: &What) -> Result<Option<Duration>, StepError> {
     }
 }
 
-fn settle(tenant: &Tenant, host: &Host, result: Result<Option<Duration>, StepError>) -> Outcome {
+fn settle(tenant: &Tenant, host: &Host, item: &Item, result: Result<Option<Duration>, StepError>) -> Outcome {
     match result {
         Ok(delay) => {
             host.window.lock().grow();
@@ -99,20 +104,23 @@ fn settle(tenant: &Tenant, host: &Host, result: Result<Option<Duration>, StepErr
                 host.window.lock().shrink();
             }
             host.heard(!error.unreachable());
-            failed(&error, &tenant.id, "host")
+            failed(error, item, "host")
         }
         Err(StepError::Tenant(error)) => {
             tenant.heard(!error.unreachable());
-            failed(&error, &tenant.id, "tenant")
+            failed(error, item, "tenant")
         }
     }
 }
 
-fn failed(error: &WireError, tenant: &str, side: &str) -> Outcome {
-    tracing::debug!(tenant, side, category = error.category(), error = %error, "to be tried again");
+fn failed(error: WireError, item: &Item, side: &str) -> Outcome {
+    tracing::debug!(tenant = &*item.tenant, side, category = error.category(), %error, "to be tried again");
     let at_least = match error {
-        WireError::Status { retry_after: Some(seconds), .. } => Duration::from_secs(*seconds),
+        WireError::Status { retry_after: Some(seconds), .. } => Duration::from_secs(seconds),
         _ => Duration::ZERO,
     };
-    Outcome::Failed { at_least }
+    let is_secret = matches!(&item.what, What::Object(key) if key.kind == Kind::Secret);
+    let error = if is_secret { error.without_message() } else { error };
+    let why: String = format!("{side}: {}", chain(&error)).chars().take(LONGEST).collect();
+    Outcome::Failed { at_least, why: why.into() }
 }

@@ -91,9 +91,9 @@ pub(super) async fn sweep(
             if object.deleting() || (retain_volumes && kind == Kind::PersistentVolumeClaim) {
                 continue;
             }
-            pass.wrote(Side::Host, "delete", kind);
             let path = kind.path(space.name(), object.name());
-            match pass.host().delete(&path, object.uid(), None).await {
+            let call = pass.host().delete(&path, object.uid(), None);
+            match pass.write(Side::Host, "delete", kind, call).await {
                 Ok(_) => {}
                 Err(error) if error.conflict() => {}
                 Err(error) => return Err(error),
@@ -129,8 +129,9 @@ async fn remove_space(pass: &Pass, space: &HostObj) -> Result<(), WireError> {
     if space.deleting() {
         return Ok(());
     }
-    pass.wrote(Side::Host, "delete", Kind::Namespace);
-    pass.host().delete(&Kind::Namespace.path("", space.name()), space.uid(), None).await.map(drop)
+    let path = Kind::Namespace.path("", space.name());
+    let call = pass.host().delete(&path, space.uid(), None);
+    pass.write(Side::Host, "delete", Kind::Namespace, call).await.map(drop)
 }
 
 /// One pass of a drain; the result stands in the tenant's state.

@@ -90,8 +90,8 @@ impl SyncerHandle {
         let mut desired = ServiceTranslator.down(&object, &pass.facts).map_err(ReserveError::Refused)?;
         mark(&mut desired, object.uid());
         let path = Kind::Service.path(desired.namespace(), desired.name());
-        pass.wrote(Side::Host, "create", Kind::Service);
-        match pass.host().apply_new(&path, &desired.0).await {
+        let call = pass.host().apply_new(&path, &desired.0);
+        match pass.write(Side::Host, "create", Kind::Service, call).await {
             Ok(value) => Ok(allocation(&pass.took(&key, value))),
             Err(error) if error.conflict() => {
                 let found = pass.host().find(&path).await.map_err(|_| ReserveError::Unavailable)?;
@@ -127,8 +127,8 @@ impl SyncerHandle {
             mark(&mut desired, object.uid());
         }
         let path = Kind::Service.path(host.namespace(), host.name());
-        pass.wrote(Side::Host, "apply", Kind::Service);
-        match pass.host().apply_to(&path, host.uid(), &desired.0).await {
+        let call = pass.host().apply_to(&path, host.uid(), &desired.0);
+        match pass.write(Side::Host, "apply", Kind::Service, call).await {
             Ok(value) => Ok(allocation(&pass.took(&key, value))),
             Err(error) => Err(refused(&error, &object, &pass)),
         }
@@ -150,9 +150,10 @@ impl SyncerHandle {
         .await
         .map_err(|_| ReserveError::Unavailable)?;
         for object in found.iter().filter(|object| pass.facts.mapping.marked(object)) {
-            pass.wrote(Side::Host, "delete", Kind::Service);
             let path = Kind::Service.path(object.namespace(), object.name());
-            pass.host().delete(&path, object.uid(), None).await.map_err(|_| ReserveError::Unavailable)?;
+            let call = pass.host().delete(&path, object.uid(), None);
+            let deleted = pass.write(Side::Host, "delete", Kind::Service, call).await;
+            deleted.map_err(|_| ReserveError::Unavailable)?;
         }
         Ok(())
     }

@@ -82,16 +82,17 @@ impl fmt::Debug for Page {
 }
 
 /// A counter of [`Engine::counts`] with one label: its name there and here, what it says, the label's name.
-const COUNTERS: [(&str, &str, &str, &str); 4] = [
+const COUNTERS: [(&str, &str, &str, &str); 5] = [
     ("patrol_mismatch_total", "syncer_patrol_mismatch", "What the patrol found", "class"),
     ("refusals_total", "syncer_refusals", "Objects refused", "reason"),
     ("events_dropped_total", "syncer_events_dropped", "Events not told", "why"),
     ("tokens_renewed_total", "syncer_tokens_renewed", "Tokens asked for", "result"),
+    ("dns_refused_total", "syncer_dns_refused", "Questions to tenants' DNS that were refused", "why"),
 ];
 
 impl Collector for Page {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let counts = self.0.counts.all();
+        let counts = self.0.counted();
         let of = |ours: &'static str| counts.iter().filter(move |(name, ..)| *name == ours);
         let mut writes = encoder.encode_descriptor(
             "syncer_writes",
@@ -100,9 +101,12 @@ impl Collector for Page {
             MetricType::Counter,
         )?;
         for side in Side::ALL {
-            for (_, write, count) in of(side.writes()) {
-                let (verb, kind) = write.split_once(' ').unwrap_or((write, ""));
-                let labels = [("side", side.name()), ("verb", verb), ("kind", kind)];
+            for (_, write, count) in of(side.writes()).chain(of(side.failed_writes())) {
+                let mut words = write.split(' ');
+                let [verb, kind, result] = std::array::from_fn(|_| words.next());
+                let (verb, kind) = (verb.unwrap_or_default(), kind.unwrap_or_default());
+                let result = result.unwrap_or("ok");
+                let labels = [("side", side.name()), ("kind", kind), ("verb", verb), ("result", result)];
                 ConstCounter::new(*count).encode(writes.encode_family(&labels)?)?;
             }
         }

@@ -7,6 +7,7 @@ mod cache;
 mod carry;
 mod data;
 pub mod decide;
+pub mod decision;
 mod deep;
 mod dispatch;
 mod dns;
@@ -15,6 +16,7 @@ pub(crate) mod gate;
 mod hosts;
 mod ledger;
 mod links;
+pub mod look;
 mod metrics;
 pub mod model;
 mod namespaces;
@@ -32,11 +34,12 @@ mod tenants;
 mod tokens;
 pub(crate) mod tunnel;
 mod upward;
+mod wanted;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -131,6 +134,8 @@ pub(crate) struct Engine {
     pub(crate) embedded: Option<EmbeddedSource>,
     pub(crate) dns: Option<Arc<Servers>>,
     pub(crate) periods: Periods,
+    /// When it began.
+    pub(crate) began: Instant,
     pub(crate) states: watch::Sender<SyncStates>,
     /// A tenant is open now: its state is not left to the next tick.
     pub(crate) stirred: tokio::sync::Notify,
@@ -141,6 +146,16 @@ pub(crate) struct Engine {
     /// How many there are; 0 while unknown.
     pub(crate) wanted: watch::Sender<usize>,
     pub(crate) tasks: TaskTracker,
+}
+
+impl Engine {
+    /// Everything that is counted, by name and label value.
+    fn counted(&self) -> Vec<(&'static str, String, u64)> {
+        let mut all = self.counts.all();
+        let refused = self.dns.as_ref().map(|dns| dns.refused()).filter(|n| *n > 0);
+        all.extend(refused.map(|n| ("dns_refused_total", "rate".to_owned(), n)));
+        all
+    }
 }
 
 /// The syncer: carries tenants' objects to hosts, and their status back.
@@ -180,6 +195,7 @@ impl Syncer {
             embedded,
             dns,
             periods,
+            began: Instant::now(),
             states: watch::Sender::new(Arc::new(BTreeMap::new())),
             stirred: tokio::sync::Notify::new(),
             counts: report::Counts::default(),
@@ -244,9 +260,6 @@ impl SyncerHandle {
 
     /// Figures for a metrics page (OB1), by name and label value.
     pub fn counts(&self) -> Vec<(&'static str, String, u64)> {
-        let mut all = self.engine.counts.all();
-        let refused = self.engine.dns.as_ref().map(|dns| dns.refused()).filter(|n| *n > 0);
-        all.extend(refused.map(|n| ("dns_refused_total", "rate".to_owned(), n)));
-        all
+        self.engine.counted()
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use skerry_api::labels;
 
-use super::links::Links;
+use super::{decision::Decision, links::Links};
 use crate::{
     facts::NamespaceFact,
     kind::Kind,
@@ -79,6 +79,10 @@ pub struct Entry {
     pub grace: Option<i64>,
     /// A DELETED event was seen for the tenant object (EN12).
     pub deleted_seen: bool,
+    /// What was decided last (OB2).
+    pub decision: Decision,
+    /// When, in seconds since the engine began.
+    pub decided: u32,
     /// Version of that event: an older list does not bring the object back.
     pub deleted_at: u64,
     /// A host Service reserved and not stored yet (apiserver T5), since when.

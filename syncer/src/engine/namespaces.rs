@@ -118,9 +118,7 @@ pub(super) async fn ensure_object(pass: &Pass, object: &Value) -> Result<(HostOb
     if let Some(found) = pass.host().find(&path).await? {
         return Ok((mend_object(pass, &path, object, found).await?, true));
     }
-    pass.cost.one();
-    pass.engine.counts.add(Side::Host.writes(), "create isolation");
-    match pass.host().apply_new(&path, object).await {
+    match pass.write_of(Side::Host, "create", "isolation", pass.host().apply_new(&path, object)).await {
         Ok(value) => Ok((HostObj(value), false)),
         // The host makes some of these itself in a new namespace, the default ServiceAccount for one.
         Err(error) if error.conflict() => {
@@ -145,9 +143,8 @@ async fn mend_object(
     if foreign || apply_change(&HostObj(object.clone()), &live).is_none() {
         return Ok(live);
     }
-    pass.cost.one();
-    pass.engine.counts.add(Side::Host.writes(), "apply isolation");
-    Ok(HostObj(pass.host().apply_to(path, live.uid(), object).await?))
+    let call = pass.host().apply_to(path, live.uid(), object);
+    Ok(HostObj(pass.write_of(Side::Host, "apply", "isolation", call).await?))
 }
 
 /// Path of an object of the isolation set.
@@ -209,7 +206,7 @@ pub(super) async fn data_versions(pass: &Pass, name: &Arc<str>, host: &HostName)
         };
         for (key, uid) in lost {
             pass.engine.host_gone(&pass.tenant, &key, &uid, Gone::Absent);
-            pass.engine.counts.add("patrol_mismatch_total", "missing_on_host");
+            pass.engine.mismatch(&pass.tenant, "missing_on_host");
             pass.tenant.queue_key(key, super::queue::Lane::Patrol);
         }
     }
@@ -271,11 +268,11 @@ pub(super) async fn leftover(pass: &Pass, host: &Arc<str>) -> Next {
         return Ok(Some(Duration::from_secs(2)));
     }
     if swept.foreign > 0 {
-        pass.engine.counts.add("patrol_mismatch_total", "foreign");
+        pass.engine.mismatch(&pass.tenant, "foreign");
         return Ok(Some(Duration::from_secs(600)));
     }
-    pass.wrote(Side::Host, "delete", Kind::Namespace);
-    pass.host().delete(&path, space.uid(), None).await.map_err(StepError::Host)?;
+    let call = pass.host().delete(&path, space.uid(), None);
+    pass.write(Side::Host, "delete", Kind::Namespace, call).await.map_err(StepError::Host)?;
     pass.tenant.model.lock().spaces.remove(host);
     Ok(None)
 }

@@ -157,7 +157,7 @@ impl Engine {
         match tenant.entry().mapping().prove(kind, object, &NamespaceOrigin { name, uid }) {
             Claim::Ours(origin) => Some(Key::new(kind, &origin.namespace, &origin.name)),
             Claim::Foreign => {
-                self.counts.add("patrol_mismatch_total", "foreign");
+                self.mismatch(tenant, "foreign");
                 None
             }
         }

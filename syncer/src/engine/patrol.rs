@@ -1,15 +1,17 @@
 //! Patrol (EN22, EN23): every object is looked at from memory; what differs is queued again and counted.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
+use skerry_kit::error::chain;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Engine,
-    carry::Pass,
+    carry::{Pass, StepError},
     deep, drain,
     model::{Entry, Key},
     namespaces,
@@ -54,22 +56,75 @@ pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
 /// A host that has not answered for so long: its nodes are Unknown (NO4).
 const UNREACHABLE: Duration = Duration::from_secs(60);
 
+/// What a patrol may find; a difference of the first four is written at once.
+pub const CLASSES: [&str; 6] =
+    ["missing_on_host", "extra_on_host", "spec", "status", "foreign", "stale_cache"];
+
+/// What patrols of a tenant have found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// When the last one ended.
+    pub last: Option<Instant>,
+    /// How many of each class.
+    pub classes: BTreeMap<&'static str, u64>,
+}
+
+impl Engine {
+    /// Counts a difference.
+    pub(super) fn mismatch(&self, tenant: &Tenant, class: &'static str) {
+        self.counts.add("patrol_mismatch_total", class);
+        *tenant.found.lock().classes.entry(class).or_default() += 1;
+    }
+}
+
+/// Both walks of one tenant at once, and what was found meanwhile, by class. What a watch has lost is waited for as long
+/// as by the walk that comes by itself.
+pub(super) async fn now(
+    engine: &Arc<Engine>,
+    tenant: &Arc<Tenant>,
+) -> Result<BTreeMap<&'static str, u64>, StepError> {
+    let before = tenant.found.lock().classes.clone();
+    from_memory(engine, tenant).await;
+    let behind = deep::walk(engine, tenant).await?;
+    renew(tenant);
+    deep::mend(engine, tenant, behind).await;
+    let after = tenant.found.lock().classes.clone();
+    let count = |counts: &BTreeMap<_, u64>, class| counts.get(class).copied().unwrap_or_default();
+    Ok(CLASSES.into_iter().map(|class| (class, count(&after, class) - count(&before, class))).collect())
+}
+
 /// One patrol of one tenant.
 async fn patrol(engine: &Arc<Engine>, tenant: &Arc<Tenant>, thorough: bool) {
+    if thorough {
+        match deep::walk(engine, tenant).await {
+            Ok(behind) => {
+                let (engine, tenant) = (engine.clone(), tenant.clone());
+                engine.tasks.clone().spawn(async move { deep::mend(&engine, &tenant, behind).await });
+            }
+            Err(error) => {
+                tracing::debug!(tenant = &*tenant.id, error = %chain(&error), "deep walk goes on later");
+            }
+        }
+        renew(tenant);
+    }
+    from_memory(engine, tenant).await;
+}
+
+/// The isolation sets of a tenant are compared anew (EN28).
+fn renew(tenant: &Tenant) {
+    tenant.model.lock().prepared.clear();
+    let names: Vec<Arc<str>> = tenant.model.lock().namespaces.keys().cloned().collect();
+    for name in names {
+        tenant.queue(What::Namespace(name), Lane::Patrol);
+    }
+}
+
+/// The walk from memory (EN22).
+async fn from_memory(engine: &Arc<Engine>, tenant: &Arc<Tenant>) {
     let pass = Pass::new(engine.clone(), tenant.clone());
     if tenant.silent.lock().is_some() {
         let answer = pass.wire.find(&Kind::Namespace.path("", "kube-system")).await;
         tenant.heard(!answer.is_err_and(|error| error.unreachable()));
-    }
-    if thorough {
-        if let Err(error) = deep::walk(engine, tenant).await {
-            tracing::debug!(tenant = &*tenant.id, category = error.category(), "deep walk goes on later");
-        }
-        tenant.model.lock().prepared.clear();
-        let names: Vec<Arc<str>> = tenant.model.lock().namespaces.keys().cloned().collect();
-        for name in names {
-            tenant.queue(What::Namespace(name), Lane::Patrol);
-        }
     }
     let spaces: Vec<Arc<str>> = {
         let model = tenant.model.lock();
@@ -103,9 +158,10 @@ async fn patrol(engine: &Arc<Engine>, tenant: &Arc<Tenant>, thorough: bool) {
             .collect()
     };
     for (key, class) in found {
-        engine.counts.add("patrol_mismatch_total", class);
+        engine.mismatch(tenant, class);
         tenant.queue_key(key, Lane::Patrol);
     }
+    tenant.found.lock().last = Some(Instant::now());
 }
 
 /// What differs by memory alone; a refused object waits for its own time.

@@ -6,13 +6,15 @@ use serde_json::{Value, json};
 
 use super::{
     cache::Side,
-    carry::{self, Next, Pass, StepError, wanted},
+    carry::{self, Next, Pass, StepError},
     decide::HostSide,
+    decision::Decision,
     ledger, links,
     model::Key,
     namespaces,
     refused::{denied, not_first, refuse, taken},
     tell, tokens, upward,
+    wanted::unwanted,
 };
 use crate::{
     kind::Kind,
@@ -60,6 +62,7 @@ pub(super) async fn renew(pass: &Pass, key: &Key) -> Next {
 async fn absent(pass: &Pass, key: &Key, host: Option<HostObj>) -> Next {
     let Some(host) = host else { return Ok(None) };
     if pass.tenant.model.lock().held.contains_key(&Kind::Pod) {
+        pass.decided(key, Decision::Held);
         return Ok(None);
     }
     let entry = pass.entry(key).unwrap_or_default();
@@ -74,12 +77,15 @@ async fn present(pass: &Pass, key: &Key, tenant: &TenantObj, host: Option<HostOb
         return refuse(pass, key, tenant, refusal).await;
     }
     let side = tenant_pod(tenant);
-    if !wanted(pass, key, tenant) && !tenant.deleting() {
+    if let Some(why) = unwanted(pass, key, tenant)
+        && !tenant.deleting()
+    {
         let bound = matches!(&side, TenantPod::Live { bound: Some(_), terminal: false });
         if bound && tenant.annotation("skerry.dev/sync") == Some("false") {
             let message = "a pod that runs cannot be kept away from its host; delete it";
             pass.tell(Kind::Pod, tenant, "SyncCannotStop", message, true).await;
         } else {
+            pass.decided(key, why);
             if host.is_some() {
                 pass.delete_host(key, None).await?;
             }
@@ -135,7 +141,11 @@ async fn act(
     side: &TenantPod,
     host: Option<HostObj>,
 ) -> Next {
-    let action = life(side, &host_pod(pass, key, host.as_ref()));
+    let found = host_pod(pass, key, host.as_ref());
+    let action = life(side, &found);
+    if let Some(decision) = Decision::of_pod(side, &found, &action) {
+        pass.decided(key, decision);
+    }
     match (action, tenant, host) {
         (Life::Nothing, tenant, host) => {
             pass.settle(key, tenant, host.as_ref());
@@ -190,6 +200,7 @@ fn held_running(tenant: &TenantObj) -> bool {
 
 async fn create(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {
     if !items(&tenant.0, "/spec/schedulingGates").is_empty() {
+        pass.decided(key, Decision::PodGated);
         pass.settle(key, Some(tenant), None);
         return Ok(None);
     }
@@ -217,9 +228,9 @@ async fn create(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {
     if let Err(refusal) = reserved {
         return refuse(pass, key, tenant, refusal).await.map(|_| Some(Duration::from_secs(5)));
     }
-    pass.wrote(Side::Host, "create", Kind::Pod);
-    let answer = pass.host().create(&Kind::Pod.collection(desired.namespace()), &desired.0).await;
-    let host = answer.map(|value| pass.took(key, value));
+    let path = Kind::Pod.collection(desired.namespace());
+    let call = pass.host().create(&path, &desired.0);
+    let host = pass.write(Side::Host, "create", Kind::Pod, call).await.map(|value| pass.took(key, value));
     ledger::add(&mut pass.tenant.model.lock().used, &figures, -1);
     match host {
         Ok(host) => made(pass, key, tenant, &desired, host).await,
@@ -263,8 +274,8 @@ async fn carry_on(pass: &Pass, key: &Key, tenant: &TenantObj, mut host: HostObj)
                     return Ok(Some(wait));
                 }
                 let path = Kind::Pod.path(host.namespace(), host.name());
-                pass.wrote(Side::Host, "patch", Kind::Pod);
-                match pass.host().strategic(&path, &patch).await {
+                let call = pass.host().strategic(&path, &patch);
+                match pass.write(Side::Host, "patch", Kind::Pod, call).await {
                     Ok(value) => {
                         host = pass.took(key, value);
                         if PodTranslator.change(&desired, &host).is_some() {
@@ -288,14 +299,15 @@ async fn carry_on(pass: &Pass, key: &Key, tenant: &TenantObj, mut host: HostObj)
     if !gates.is_empty() {
         let body = json!({"metadata": {"uid": host.uid()}, "status": {"conditions": gates}});
         let path = format!("{}/status", Kind::Pod.path(host.namespace(), host.name()));
-        pass.wrote(Side::Host, "status", Kind::Pod);
-        let value = pass.host().strategic(&path, &body).await.map_err(StepError::Host)?;
+        let call = pass.host().strategic(&path, &body);
+        let value = pass.write(Side::Host, "status", Kind::Pod, call).await.map_err(StepError::Host)?;
         host = pass.took(key, value);
     }
     let tenant = bind(pass, key, tenant, &host).await?;
     status(pass, key, &tenant, &host).await?;
     let next = tokens::ensure(pass, key, &tenant, &host, tokens::Made::Before).await?;
     pass.carried(key);
+    pass.agreed(key);
     pass.settle(key, Some(&tenant), Some(&host));
     Ok(next)
 }
@@ -311,8 +323,7 @@ async fn bind(pass: &Pass, key: &Key, tenant: &TenantObj, host: &HostObj) -> Res
         "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": tenant.uid()},
         "target": {"apiVersion": "v1", "kind": "Node", "name": node}});
     let path = format!("{}/binding", Kind::Pod.path(&key.namespace, &key.name));
-    pass.wrote(Side::Tenant, "bind", Kind::Pod);
-    match pass.wire.create(&path, &body).await {
+    match pass.write(Side::Tenant, "bind", Kind::Pod, pass.wire.create(&path, &body)).await {
         Ok(_) => {}
         // Bound already, by ourselves in an earlier life.
         Err(error) if error.conflict() => {}
@@ -355,8 +366,7 @@ async fn write_status(pass: &Pass, key: &Key, tenant: &TenantObj, up: Value) -> 
     let body = json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": tenant.uid()}, "status": up});
     let path = format!("{}/status", Kind::Pod.path(&key.namespace, &key.name));
-    pass.wrote(Side::Tenant, "status", Kind::Pod);
-    match pass.wire.apply(&path, &body).await {
+    match pass.write(Side::Tenant, "status", Kind::Pod, pass.wire.apply(&path, &body)).await {
         Ok(value) => {
             pass.tenant.heard(true);
             pass.engine.tenant_seen(&pass.tenant, Kind::Pod, TenantObj(value));
@@ -379,8 +389,9 @@ async fn lost(pass: &Pass, key: &Key, tenant: &TenantObj, reason: &str) -> Next 
 }
 
 async fn finish(pass: &Pass, key: &Key, tenant: &TenantObj) -> Next {
-    pass.wrote(Side::Tenant, "delete", Kind::Pod);
-    match pass.wire.delete(&Kind::Pod.path(&key.namespace, &key.name), tenant.uid(), Some(0)).await {
+    let path = Kind::Pod.path(&key.namespace, &key.name);
+    let call = pass.wire.delete(&path, tenant.uid(), Some(0));
+    match pass.write(Side::Tenant, "delete", Kind::Pod, call).await {
         Ok(_) => Ok(None),
         Err(error) if error.conflict() => Ok(None),
         Err(error) => Err(StepError::Tenant(error)),

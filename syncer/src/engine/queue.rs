@@ -101,8 +101,45 @@ struct State {
     later: BinaryHeap<Reverse<(Instant, u64)>>,
     due: HashMap<u64, (Item, Lane)>,
     soonest: HashMap<Item, Instant>,
-    failures: HashMap<Item, u32>,
+    failures: HashMap<Item, Failures>,
     counter: u64,
+}
+
+/// Failures of one key in a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// How many.
+    pub count: u32,
+    /// The last one.
+    pub why: Box<str>,
+}
+
+/// Where a key is, and what became of it before (OB2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// It is worked on.
+    pub working: bool,
+    /// It waits since so long.
+    pub queued: Option<Duration>,
+    /// It is due after so long.
+    pub due: Option<Duration>,
+    /// Failures since the last success.
+    pub failures: Option<Failures>,
+}
+
+/// What of a tenant is in a queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Keys worked on.
+    pub working: usize,
+    /// Keys that wait.
+    pub queued: usize,
+    /// The one that waits longest, and since how long.
+    pub oldest: Option<(What, Duration)>,
+    /// Keys with an appointment.
+    pub due: usize,
+    /// Keys that failed when they were looked at last.
+    pub failing: usize,
 }
 
 /// The queue of one host.
@@ -181,6 +218,7 @@ impl Queue {
             tenant.deficit = tenant.deficit.saturating_sub(cost.saturating_sub(1));
         }
         let again = state.again.remove(item);
+        let failed = matches!(outcome, Outcome::Failed { .. });
         let delay = match outcome {
             Outcome::Done => {
                 state.failures.remove(item);
@@ -190,14 +228,14 @@ impl Queue {
                 state.failures.remove(item);
                 Some(delay)
             }
-            Outcome::Failed { at_least } => {
-                let count = state.failures.entry(item.clone()).or_default();
-                *count = count.saturating_add(1);
-                Some(backoff(*count).max(at_least))
+            Outcome::Failed { at_least, why } => {
+                let known = state.failures.entry(item.clone()).or_default();
+                *known = Failures { count: known.count.saturating_add(1), why };
+                Some(backoff(known.count).max(at_least))
             }
         };
-        match (again, delay, outcome) {
-            (Some(_), Some(delay), Outcome::Failed { .. }) => {
+        match (again, delay, failed) {
+            (Some(_), Some(delay), true) => {
                 drop(state);
                 self.add_after(item.clone(), Lane::Change, delay);
             }
@@ -235,20 +273,35 @@ impl Queue {
         state.due.retain(|_, (item, _)| &*item.tenant != tenant);
     }
 
-    /// Keys queued or being worked on, and the age of the oldest queued one.
-    pub fn backlog(&self, tenant: &str) -> (usize, Duration) {
+    /// What it holds of a tenant.
+    pub fn backlog(&self, tenant: &str) -> Backlog {
         let state = self.state.lock();
-        let busy = state.processing.keys().filter(|item| &*item.tenant == tenant).count();
-        let queued = state.queued.iter().filter(|(item, _)| &*item.tenant == tenant);
-        let (count, oldest) = queued.fold((0, None), |(count, oldest): (usize, Option<Instant>), (_, at)| {
-            (count + 1, Some(oldest.map_or(*at, |o| o.min(*at))))
-        });
-        (busy + count, oldest.map_or(Duration::ZERO, |at| at.elapsed()))
+        let is_its = |item: &&Item| &*item.tenant == tenant;
+        let queued = state.queued.iter().filter(|(item, _)| is_its(item));
+        let oldest = queued.clone().min_by_key(|(_, at)| **at);
+        Backlog {
+            working: state.processing.keys().filter(is_its).count(),
+            queued: queued.count(),
+            oldest: oldest.map(|(item, at)| (item.what.clone(), at.elapsed())),
+            due: state.soonest.keys().filter(is_its).count(),
+            failing: state.failures.keys().filter(is_its).count(),
+        }
+    }
+
+    /// Where a key is.
+    pub fn place(&self, item: &Item) -> Place {
+        let state = self.state.lock();
+        Place {
+            working: state.processing.contains_key(item),
+            queued: state.queued.get(item).map(Instant::elapsed),
+            due: state.soonest.get(item).map(|at| at.saturating_duration_since(Instant::now())),
+            failures: state.failures.get(item).cloned(),
+        }
     }
 }
 
 /// How the work on a key ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Nothing left.
     Done,
@@ -258,6 +311,8 @@ pub enum Outcome {
     Failed {
         /// What the server asked for (`Retry-After`).
         at_least: Duration,
+        /// Why, for people.
+        why: Box<str>,
     },
 }
 

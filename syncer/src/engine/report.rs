@@ -10,11 +10,11 @@ use futures::StreamExt as _;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::{Engine, drain, state::Tenant, tell::now};
+use super::{Engine, cache::Side, drain, state::Tenant, tell::now};
 use crate::{
     directory::TenantEntry,
     status::{self, SyncState},
-    wire::Wire,
+    wire::{Wire, WireError},
 };
 
 /// Counters by name and one label value.
@@ -28,6 +28,14 @@ impl Counts {
         match counts.get_mut(&(name, label.to_owned())) {
             Some(count) => *count += 1,
             None => drop(counts.insert((name, label.to_owned()), 1)),
+        }
+    }
+
+    /// A write, by its result: those that were taken by verb and kind, the others by why not besides (OB1).
+    pub(crate) fn write(&self, side: Side, verb: &str, what: &str, failed: Option<&WireError>) {
+        match failed {
+            None => self.add(side.writes(), &format!("{verb} {what}")),
+            Some(error) => self.add(side.failed_writes(), &format!("{verb} {what} {}", error.result())),
         }
     }
 
@@ -58,7 +66,9 @@ pub(super) fn state(tenant: &Tenant, silence: Duration) -> SyncState {
     let replaced = tenant.replaced.load(Ordering::Acquire);
     let silent = tenant.silent.lock().is_some_and(|at| at.elapsed() > silence);
     let unsupported = tenant.host.unsupported.read().clone();
-    let (queued, oldest) = tenant.host.queue.backlog(&tenant.id);
+    let backlog = tenant.host.queue.backlog(&tenant.id);
+    let (queued, oldest) =
+        (backlog.working + backlog.queued, backlog.oldest.map_or(Duration::ZERO, |(_, age)| age));
     let settings = &entry.effective.settings;
     let (synced, reason, message) = if entry.owner.draining {
         if drain::drained(tenant) {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     metrics::Timings,
     model::{Key, Model, NodeSeen},
+    patrol::Found,
     queue::{Item, Lane, Queue, What, Window},
 };
 use crate::{
@@ -141,6 +142,8 @@ pub struct Tenant {
     pub zone: Arc<RwLock<Zone>>,
     /// Its DNS on the host, once it is there.
     pub dns: RwLock<Option<TenantDns>>,
+    /// What its patrols have found.
+    pub found: Mutex<Found>,
     /// Something of it was looked at since its state was told last.
     pub moved: AtomicBool,
     /// What a drain has left.
@@ -169,6 +172,7 @@ impl Tenant {
                 entry.effective.dns.settings(&entry.network.cluster_domain),
             ))),
             dns: RwLock::default(),
+            found: Mutex::default(),
             moved: AtomicBool::new(true),
             remaining: Mutex::default(),
             stop,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     cache::Side,
     carry::Pass,
+    decision::Decision,
     model::{Key, Repairs},
 };
 use crate::{
@@ -62,8 +63,8 @@ impl Pass {
         }
         let event = event::own(kind, object, reason, message, warning, &now());
         let path = Kind::Event.collection(object.namespace());
-        self.wrote(Side::Tenant, "create", Kind::Event);
-        if let Err(error) = self.wire.create(&path, &event).await {
+        let call = self.wire.create(&path, &event);
+        if let Err(error) = self.write(Side::Tenant, "create", Kind::Event, call).await {
             self.engine.counts.add("events_dropped_total", error.category());
         }
     }
@@ -85,6 +86,7 @@ impl Pass {
             entry.refusal = Some(Box::new(refusal.clone()));
             known
         };
+        self.decided(key, Decision::Refused);
         self.problem(key, refusal);
         self.tell(key.kind, object, refusal.reason.as_str(), &refusal.message, true).await;
         if key.kind == Kind::Pod && !known {
@@ -105,8 +107,8 @@ impl Pass {
             "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": object.uid()},
             "status": {"conditions": [condition]}});
         let path = format!("{}/status", Kind::Pod.path(&key.namespace, &key.name));
-        self.wrote(Side::Tenant, "status", Kind::Pod);
-        if let Err(error) = self.wire.apply(&path, &body).await {
+        let call = self.wire.apply(&path, &body);
+        if let Err(error) = self.write(Side::Tenant, "status", Kind::Pod, call).await {
             tracing::debug!(tenant = &*self.tenant.id, category = error.category(), "condition not written");
         }
     }
@@ -163,6 +165,8 @@ impl Pass {
             let entry = model.entries.get_mut(key)?;
             let repairs = entry.repairs.get_or_insert_with(Box::default);
             if repairs.overridden == Some(pair) {
+                drop(model);
+                self.decided(key, Decision::Overridden);
                 return Some(Duration::from_secs(600));
             }
             let is_old = repairs.since.is_none_or(|at| at.elapsed() > Duration::from_secs(60));

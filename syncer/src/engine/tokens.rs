@@ -94,12 +94,11 @@ pub(super) async fn ensure(pass: &Pass, key: &Key, tenant: &TenantObj, host: &Ho
     let mut secret = secret(pass, tenant, host, name.as_str(), values, left);
     secret["metadata"]["annotations"][ACCOUNT] = Value::from(account_uid);
     secret["metadata"]["annotations"][LIFE] = Value::from(shortest.to_string());
-    pass.wrote(Side::Host, "apply", Kind::Secret);
-    match pass.host().apply(&path, &secret).await {
+    match pass.write(Side::Host, "apply", Kind::Secret, pass.host().apply(&path, &secret)).await {
         Ok(_) => {}
         Err(error) => {
             pass.engine.counts.add("tokens_renewed_total", error.category());
-            return Err(StepError::Host(error));
+            return Err(StepError::Host(error.without_message()));
         }
     }
     pass.engine.counts.add("tokens_renewed_total", "ok");

@@ -42,8 +42,7 @@ pub(super) async fn kind_up(
     let body = json!({"apiVersion": key.kind.api_version(), "kind": key.kind.name(),
         "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": tenant.uid()}, "status": up});
     let path = format!("{}/status", key.kind.path(&key.namespace, &key.name));
-    pass.wrote(Side::Tenant, "status", key.kind);
-    match pass.wire.apply(&path, &body).await {
+    match pass.write(Side::Tenant, "status", key.kind, pass.wire.apply(&path, &body)).await {
         Ok(value) => {
             pass.tenant.heard(true);
             pass.engine.tenant_seen(&pass.tenant, key.kind, TenantObj(value));
@@ -71,9 +70,9 @@ async fn volume(pass: &Pass, key: &Key, tenant: &TenantObj, host: &HostObj) -> R
     }
     if tenant.text("/spec/volumeName") != name {
         let body = json!({"metadata": {"uid": tenant.uid()}, "spec": {"volumeName": name}});
-        pass.wrote(Side::Tenant, "bind", key.kind);
         let path = key.kind.path(&key.namespace, &key.name);
-        let value = pass.wire.merge(&path, &body).await.map_err(StepError::Tenant)?;
+        let call = pass.wire.merge(&path, &body);
+        let value = pass.write(Side::Tenant, "bind", key.kind, call).await.map_err(StepError::Tenant)?;
         pass.engine.tenant_seen(&pass.tenant, key.kind, TenantObj(value));
     }
     Ok(())
@@ -97,8 +96,8 @@ pub(super) async fn tell_claim_lost(pass: &Pass, key: &Key, tenant: &TenantObj) 
     let body = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
         "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": tenant.uid()}, "status": {"phase": "Lost"}});
     let path = format!("{}/status", key.kind.path(&key.namespace, &key.name));
-    pass.wrote(Side::Tenant, "status", key.kind);
-    let value = pass.wire.apply(&path, &body).await.map_err(StepError::Tenant)?;
+    let call = pass.wire.apply(&path, &body);
+    let value = pass.write(Side::Tenant, "status", key.kind, call).await.map_err(StepError::Tenant)?;
     pass.engine.tenant_seen(&pass.tenant, key.kind, TenantObj(value));
     Ok(())
 }
@@ -125,8 +124,7 @@ async fn imported(pass: &Pass, kind: Kind, name: &str, desired: &Value) -> Resul
             return Ok(true);
         }
     }
-    pass.wrote(Side::Tenant, "apply", kind);
-    match pass.wire.apply(&path, desired).await {
+    match pass.write(Side::Tenant, "apply", kind, pass.wire.apply(&path, desired)).await {
         Ok(_) => Ok(true),
         Err(error) if error.code() == 422 => {
             tracing::debug!(tenant = &*pass.tenant.id, kind = kind.name(), error = %error, "not shown");
@@ -145,8 +143,7 @@ async fn withdraw(pass: &Pass, kind: Kind, name: &str) -> Result<(), StepError> 
     if found.annotation(IMPORTED).is_none() {
         return Ok(());
     }
-    pass.wrote(Side::Tenant, "delete", kind);
-    match pass.wire.delete(&path, found.uid(), None).await {
+    match pass.write(Side::Tenant, "delete", kind, pass.wire.delete(&path, found.uid(), None)).await {
         Ok(_) => Ok(()),
         Err(error) if error.conflict() => Ok(()),
         Err(error) => Err(StepError::Tenant(error)),
@@ -205,8 +202,9 @@ pub(super) async fn node(pass: &Pass, name: &Arc<str>) -> Next {
         if !left.is_zero() {
             return Ok(Some(left));
         }
-        pass.wrote(Side::Tenant, "delete", Kind::Node);
-        pass.wire.delete(&Kind::Node.path("", name), &shown.uid, None).await.map_err(StepError::Tenant)?;
+        let path = Kind::Node.path("", name);
+        let call = pass.wire.delete(&path, &shown.uid, None);
+        pass.write(Side::Tenant, "delete", Kind::Node, call).await.map_err(StepError::Tenant)?;
         pass.tenant.model.lock().idle_nodes.remove(name);
         return Ok(None);
     }
@@ -241,8 +239,9 @@ pub(super) async fn unreachable_nodes(pass: &Pass) {
         }
         let body =
             json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": &*name}, "status": status});
-        pass.wrote(Side::Tenant, "status", Kind::Node);
-        if let Err(error) = pass.wire.apply(&format!("{path}/status"), &body).await {
+        let path = format!("{path}/status");
+        let call = pass.wire.apply(&path, &body);
+        if let Err(error) = pass.write(Side::Tenant, "status", Kind::Node, call).await {
             tracing::debug!(
                 tenant = &*pass.tenant.id,
                 category = error.category(),
@@ -262,15 +261,16 @@ async fn write_node(
     let path = Kind::Node.path("", name);
     let mut current = live.cloned();
     if live.is_none_or(|live| !contained(&spec, &live.0)) {
-        pass.wrote(Side::Tenant, "apply", Kind::Node);
-        let value = pass.wire.apply(&path, &spec).await.map_err(StepError::Tenant)?;
+        let call = pass.wire.apply(&path, &spec);
+        let value = pass.write(Side::Tenant, "apply", Kind::Node, call).await.map_err(StepError::Tenant)?;
         current = Some(TenantObj(value));
     }
     let status = nodes::status(host, &pass.facts);
     if current.as_ref().is_none_or(|live| !contained(&status, live.0.get("status").unwrap_or(&Value::Null))) {
         let body = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "status": status});
-        pass.wrote(Side::Tenant, "status", Kind::Node);
-        let value = pass.wire.apply(&format!("{path}/status"), &body).await.map_err(StepError::Tenant)?;
+        let path = format!("{path}/status");
+        let call = pass.wire.apply(&path, &body);
+        let value = pass.write(Side::Tenant, "status", Kind::Node, call).await.map_err(StepError::Tenant)?;
         current = Some(TenantObj(value));
     }
     if let Some(node) = current {
@@ -351,8 +351,8 @@ impl Engine {
 
 async fn write_event(pass: &Pass, event: &Value) -> bool {
     let (namespace, name) = (text(&event["metadata"], "namespace"), text(&event["metadata"], "name"));
-    pass.wrote(Side::Tenant, "create", Kind::Event);
-    match pass.wire.create(&Kind::Event.collection(namespace), event).await {
+    let path = Kind::Event.collection(namespace);
+    match pass.write(Side::Tenant, "create", Kind::Event, pass.wire.create(&path, event)).await {
         Ok(_) => true,
         Err(error) if error.conflict() => {
             let mut patch = event.clone();

@@ -183,12 +183,12 @@ fn surplus(fields: &Value, desired: &Value) -> bool {
 }
 
 /// Whether a list element has these key members; a key that the element leaves to its default agrees.
-fn has_keys(item: &Value, keys: &Value) -> bool {
+pub(crate) fn has_keys(item: &Value, keys: &Value) -> bool {
     keys.as_object().into_iter().flatten().all(|(key, value)| item.get(key).is_none_or(|have| have == value))
 }
 
 /// The member by which elements of a list are told apart: its order then means nothing, and others may add to it.
-fn list_key(list: &[Value]) -> Option<&'static str> {
+pub(crate) fn list_key(list: &[Value]) -> Option<&'static str> {
     ["type", "name", "mountPath", "ip"].into_iter().find(|key| {
         let mut seen = std::collections::HashSet::new();
         !list.is_empty()

@@ -198,6 +198,7 @@ impl Builder {
             seats,
             service_gate,
             tunnel,
+            debug: OnceLock::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });

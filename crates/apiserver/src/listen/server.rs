@@ -17,7 +17,7 @@ use crate::config::ServerConfig;
 use crate::controllers;
 use crate::fair::Seats;
 use crate::identity::Identity;
-use crate::ops::Metrics;
+use crate::ops::{Metrics, TenantDebug};
 use crate::store::Db;
 use crate::tenant::{TenantId, Tenants};
 use crate::tunnel::{ServiceGate, Tunnel};
@@ -37,6 +37,7 @@ pub struct Server {
     pub(super) seats: Seats,
     pub(super) service_gate: OnceLock<Arc<dyn ServiceGate>>,
     pub(super) tunnel: OnceLock<Arc<dyn Tunnel>>,
+    pub(super) debug: OnceLock<Arc<dyn TenantDebug>>,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -115,6 +116,16 @@ impl Server {
     /// Attaches the tunnel; the first one stays.
     pub fn attach_tunnel(&self, tunnel: Arc<dyn Tunnel>) {
         let _first = self.tunnel.set(tunnel);
+    }
+
+    /// Who answers `/debug/tenants/…`, once it is attached.
+    pub fn debug(&self) -> Option<&Arc<dyn TenantDebug>> {
+        self.debug.get()
+    }
+
+    /// Attaches who answers; the first one stays.
+    pub fn attach_debug(&self, debug: Arc<dyn TenantDebug>) {
+        let _first = self.debug.set(debug);
     }
 
     /// A client of one tenant's API without a socket (G5): RBAC, admission and limits hold. It does not keep the server

@@ -4,13 +4,17 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::Exchange;
+use crate::config::Role;
 use crate::discover::{self, Answer};
 use crate::listen::{Body, body};
-use crate::model::status::ApiStatus;
-use crate::ops;
+use crate::model::status::{ApiStatus, Subject};
+use crate::ops::{self, Question};
 
 /// Answers one of them.
 pub async fn answer(x: &Exchange<'_>) -> Result<Response<Body>, ApiStatus> {
+    if let Some(path) = x.info.path.strip_prefix("/debug/tenants/").filter(|_| is_hub(x)) {
+        return debug(x, path).await;
+    }
     if !matches!(*x.method, Method::GET | Method::HEAD) {
         return Err(ApiStatus::method_not_allowed_here());
     }
@@ -26,6 +30,26 @@ pub async fn answer(x: &Exchange<'_>) -> Result<Response<Body>, ApiStatus> {
         ["skerry", "v1", "fidelity"] => Ok(body::json(200, &fidelity(x))),
         parts => discovery(x, parts),
     }
+}
+
+fn is_hub(x: &Exchange<'_>) -> bool {
+    x.tenant.spec().role == Role::Hub
+}
+
+/// `<id>/<part>`: asked of whoever is attached, without the seat.
+async fn debug(x: &Exchange<'_>, path: &str) -> Result<Response<Body>, ApiStatus> {
+    let attached = x.server.debug().ok_or_else(ApiStatus::no_such_resource)?;
+    let (id, part) = path.split_once('/').ok_or_else(ApiStatus::no_such_resource)?;
+    let tenant = id.parse().map_err(|_| {
+        ApiStatus::not_found(Subject { group: "skerry.dev", plural: "virtualclusters", name: id })
+    })?;
+    let method = if *x.method == Method::HEAD { Method::GET } else { x.method.clone() };
+    if !matches!(method, Method::GET | Method::POST) {
+        return Err(ApiStatus::method_not_allowed_here());
+    }
+    let question = Question { part: part.to_owned(), method, query: x.info.query.clone() };
+    let answer = x.turn.away(attached.answer(tenant, question)).await??;
+    Ok(body::json(200, &answer))
 }
 
 fn fidelity(x: &Exchange<'_>) -> Value {

@@ -110,3 +110,10 @@ fn plan_sy45_an_account_made_anew_voids_its_tokens() {
     assert_eq!(anew.keys, [Key::new(Kind::Pod, "web", "a")]);
     assert!(model.entries[&anew.keys[0]].tokens_due.is_some_and(|due| due <= Instant::now()));
 }
+
+/// EN27: what is remembered of each object stays small.
+#[test]
+fn plan_en27_an_entry_is_small() {
+    let size = size_of::<Entry>();
+    assert!(size <= 352, "{size}");
+}
