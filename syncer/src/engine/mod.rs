@@ -96,6 +96,8 @@ pub struct SyncerConfig {
     pub hub: Option<kube::Client>,
     /// DNS for tenants; `None`: it is not served here, and pods keep their host's.
     pub dns: Option<Arc<Servers>>,
+    /// Skerry's own image, as nodes of hosts pull it; `None`: pods that need it are refused (PO30).
+    pub image: Option<Arc<str>>,
     /// Periods.
     pub periods: Periods,
     /// Most bytes of bodies held in memory.
@@ -114,6 +116,7 @@ impl SyncerConfig {
             embedded: None,
             hub: None,
             dns: None,
+            image: None,
             periods: Periods::default(),
             cache_bytes: 64 << 20,
         }
@@ -130,6 +133,7 @@ pub(crate) struct Engine {
     pub(crate) hub: Option<kube::Client>,
     pub(crate) embedded: Option<EmbeddedSource>,
     pub(crate) dns: Option<Arc<Servers>>,
+    pub(crate) image: Option<Arc<str>>,
     pub(crate) periods: Periods,
     pub(crate) states: watch::Sender<SyncStates>,
     /// A tenant is open now: its state is not left to the next tick.
@@ -170,7 +174,7 @@ pub struct Held {
 impl Syncer {
     /// A syncer that has not begun.
     pub fn new(config: SyncerConfig) -> Self {
-        let SyncerConfig { tenants, hosts, embedded, hub, dns, periods, cache_bytes } = config;
+        let SyncerConfig { tenants, hosts, embedded, hub, dns, image, periods, cache_bytes } = config;
         let engine = Engine {
             tenants: RwLock::default(),
             hosts: RwLock::default(),
@@ -179,6 +183,7 @@ impl Syncer {
             hub,
             embedded,
             dns,
+            image,
             periods,
             states: watch::Sender::new(Arc::new(BTreeMap::new())),
             stirred: tokio::sync::Notify::new(),

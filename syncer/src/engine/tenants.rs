@@ -41,7 +41,8 @@ impl Engine {
             if hosts.contains_key(&entry.name) {
                 continue;
             }
-            let host = Arc::new(Host::new(entry.clone(), self.timings.clone(), stop.child_token()));
+            let (image, timings) = (self.image.clone(), self.timings.clone());
+            let host = Arc::new(Host::new(entry.clone(), image, timings, stop.child_token()));
             hosts.insert(entry.name.clone(), host.clone());
             self.tasks.spawn(hosts::run(self.clone(), host.clone()));
             self.tasks.spawn(dispatch::run(self.clone(), host));

@@ -6,6 +6,7 @@ mod down;
 mod downward;
 mod env;
 mod life;
+mod names;
 mod owned;
 mod security;
 mod table;
