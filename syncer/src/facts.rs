@@ -126,6 +126,8 @@ pub struct HostFacts {
     pub default_class: Option<String>,
     /// Addresses of nodes.
     pub node_addresses: std::collections::BTreeSet<String>,
+    /// Addresses of its own DNS, as pods see it.
+    pub dns: Vec<String>,
     /// Whether the host is simulated: it runs no containers.
     pub simulated: bool,
 }

@@ -11,12 +11,14 @@
     reason = "helpers of tests may fail as tests do; clippy sees only functions marked #[test]"
 )]
 
+mod cluster_dns;
 mod dns;
 mod ending;
 mod failing;
 mod faults;
 mod figures;
 mod floods;
+mod fqdn;
 mod gates;
 mod hub;
 mod kinds;

@@ -15,6 +15,7 @@ use super::{
     cache::Side,
     data,
     decide::{Action, HostSide, TenantSide, decide},
+    dns::shown::{self, Shown},
     ledger,
     model::{Entry, Gone, Key},
     observe::slim,
@@ -234,6 +235,11 @@ pub(super) async fn object(pass: &Pass, key: &Key) -> Next {
         return pods::pod(pass, key).await;
     }
     let Some(kind) = translator(key.kind) else { return Ok(None) };
+    if *key == shown::key()
+        && let Shown::Ours(next) = shown::keep(pass, key).await?
+    {
+        return Ok(next);
+    }
     if pass.settled(key) {
         return Ok(None);
     }

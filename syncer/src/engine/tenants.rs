@@ -9,7 +9,9 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Engine, dispatch, hosts,
+    Engine, dispatch,
+    dns::shown,
+    hosts,
     observe::{HostSink, TenantSink},
     queue::{Lane, What},
     sources,
@@ -112,7 +114,7 @@ impl Engine {
                 model.nodes.keys().cloned().collect(),
             )
         };
-        for key in keys {
+        for key in keys.into_iter().chain([shown::key()]) {
             tenant.queue_key(key, Lane::Change);
         }
         for name in namespaces {
