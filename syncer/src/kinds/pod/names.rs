@@ -43,7 +43,8 @@ pub(super) fn down(
     }
     let fqdn = fqdn(tenant, spec, facts);
     if let Some(fqdn) = &fqdn
-        && spec.get("setHostnameAsFQDN").and_then(Value::as_bool) == Some(true)
+        && is_true(spec, "setHostnameAsFQDN")
+        && !is_true(spec, "hostNetwork")
     {
         require(facts, "PodSpec", "hostnameOverride", "spec.setHostnameAsFQDN")?;
         out.insert("hostnameOverride".to_owned(), Value::from(fqdn.as_str()));
@@ -67,6 +68,10 @@ fn text_of<'a>(spec: &'a Map<String, Value>, field: &str) -> &'a str {
     spec.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
+fn is_true(spec: &Map<String, Value>, field: &str) -> bool {
+    spec.get(field).and_then(Value::as_bool) == Some(true)
+}
+
 /// The host name, cut as kubelets do.
 fn hostname<'a>(tenant: &'a TenantObj, spec: &'a Map<String, Value>) -> &'a str {
     let name = match text_of(spec, "hostname") {
@@ -85,14 +90,13 @@ fn fqdn(tenant: &TenantObj, spec: &Map<String, Value>, facts: &Facts) -> Option<
 
 /// Whether the file is ours to write: on the network of its node a pod has the node's, and ours is a Linux program.
 fn is_exact(tenant: &TenantObj, spec: &Map<String, Value>, facts: &Facts) -> bool {
-    let on_host_network = spec.get("hostNetwork").and_then(Value::as_bool) == Some(true);
     let on_windows = tenant.text("/spec/os/name") == "windows";
     let wanted = match tenant.annotation(ANNOTATION) {
         Some("Exact") => true,
         Some("Alias") => false,
         _ => facts.settings.to_host.pods.fqdn == Fqdn::Exact,
     };
-    wanted && !on_host_network && !on_windows
+    wanted && !on_windows && !is_true(spec, "hostNetwork")
 }
 
 /// The tenant's entries, then the front door's under the names that the tenant gave to nothing else (KI13).

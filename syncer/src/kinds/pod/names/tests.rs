@@ -119,6 +119,24 @@ fn translate_sy48_hostnames_of_mapped_pods() {
     assert_eq!(hostname("skerry-web-0", json!({"hostname": "h"})), Some(json!("h")));
 }
 
+/// On the network of its node a pod has the node's name, and a host refuses another.
+#[test]
+fn translate_sy48_whole_names() {
+    let name = |more: Value| {
+        let spec = down(&pod("p", json!({}), more), &set(Fqdn::Auto)).expect("carried");
+        spec.get("hostnameOverride").cloned()
+    };
+    assert_eq!(name(json!({"setHostnameAsFQDN": true})), Some(json!("p.peers.web.svc.cluster.local")));
+    for more in [
+        json!({}),
+        json!({"setHostnameAsFQDN": false}),
+        json!({"setHostnameAsFQDN": true, "subdomain": ""}),
+        json!({"setHostnameAsFQDN": true, "hostNetwork": true}),
+    ] {
+        assert_eq!(name(more.clone()), None, "{more}");
+    }
+}
+
 #[test]
 fn translate_sy48_mounts() {
     let facts = set(Fqdn::Exact);
