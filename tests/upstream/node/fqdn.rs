@@ -30,6 +30,15 @@ spec:
 ---
 apiVersion: v1
 kind: Pod
+metadata: {name: alias-1, labels: {app: peers}}
+spec:
+  subdomain: peers
+  setHostnameAsFQDN: true
+  terminationGracePeriodSeconds: 0
+  containers: [{name: main, image: IMAGE, command: [sleep, "3600"]}]
+---
+apiVersion: v1
+kind: Pod
 metadata: {name: exact-0, labels: {app: peers}, annotations: {skerry.dev/fqdn: Exact}}
 spec:
   subdomain: peers
@@ -85,7 +94,7 @@ pub fn called(_: &mut World) -> Outcome {
     on_node(|stage| {
         stage.cluster.import(&images()).expect("images");
         stage.namespace("called", &OBJECTS.replace("IMAGE", LOOKUP));
-        let pods = ["alias-0", "exact-0", "exact-1"];
+        let pods = ["alias-0", "exact-0", "exact-1", "alias-1"];
         for pod in pods {
             stage.ready("called", &format!("pod/{pod}"));
         }
@@ -96,6 +105,13 @@ pub fn called(_: &mut World) -> Outcome {
         assert!(alias.starts_with("alias-0.peers.sk-") && alias.ends_with(".svc.cluster.local"), "{alias}");
         for (name, of) in [(&*alias, "alias-0"), ("alias-0", "alias-0"), (&*alias, "exact-0")] {
             assert_eq!(entry(stage, of, name)[0], ips[0], "{name} in {of}");
+        }
+        let whole = "alias-1.peers.called.svc.cluster.local";
+        for command in [&["hostname"][..], &["hostname", "-f"]] {
+            assert_eq!(said(stage, "alias-1", command), whole, "{command:?}");
+        }
+        for name in [whole, "alias-1"] {
+            assert_eq!(entry(stage, "alias-1", name)[0], ips[3], "{name}");
         }
 
         // Exact: the tenant's own name, to itself and to others, in every container before its first word.

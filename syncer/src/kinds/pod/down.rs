@@ -257,7 +257,8 @@ fn dns(
         Vec::new()
     } else {
         let domain = &facts.network.cluster_domain;
-        vec![format!("{}.svc.{domain}", tenant.namespace()), format!("svc.{domain}"), domain.clone()]
+        let all = [format!("{}.svc.{domain}", tenant.namespace()), format!("svc.{domain}"), domain.clone()];
+        all.into_iter().chain(names::own_domain(tenant, spec, facts)).collect()
     };
     put("None", merged_dns(&user, servers, searches, facts)?);
     Ok(())

@@ -5,6 +5,7 @@ mod container;
 mod down;
 mod downward;
 mod env;
+mod hidden;
 mod life;
 mod names;
 mod owned;

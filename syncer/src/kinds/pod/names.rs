@@ -41,10 +41,9 @@ pub(super) fn down(
     if carried.as_str() != tenant.name() && text_of(spec, "hostname").is_empty() && !called.contains('.') {
         out.insert("hostname".to_owned(), Value::from(called));
     }
-    let fqdn = fqdn(tenant, spec, facts);
+    let fqdn = domain(tenant, spec, facts).map(|domain| format!("{called}.{domain}"));
     if let Some(fqdn) = &fqdn
-        && is_true(spec, "setHostnameAsFQDN")
-        && !is_true(spec, "hostNetwork")
+        && has_whole_name(spec)
     {
         require(facts, "PodSpec", "hostnameOverride", "spec.setHostnameAsFQDN")?;
         out.insert("hostnameOverride".to_owned(), Value::from(fqdn.as_str()));
@@ -68,6 +67,17 @@ fn text_of<'a>(spec: &'a Map<String, Value>, field: &str) -> &'a str {
     spec.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// Whether the kernel is told the full name; on the network of its node a pod has the node's.
+fn has_whole_name(spec: &Map<String, Value>) -> bool {
+    is_true(spec, "setHostnameAsFQDN") && !is_true(spec, "hostNetwork")
+}
+
+/// The domain in which a pod is searched for by its short name: a kubelet that is told the full one writes no other, and the
+/// file of *Exact* has both.
+pub(super) fn own_domain(tenant: &TenantObj, spec: &Map<String, Value>, facts: &Facts) -> Option<String> {
+    domain(tenant, spec, facts).filter(|_| has_whole_name(spec) && !is_exact(tenant, spec, facts))
+}
+
 fn is_true(spec: &Map<String, Value>, field: &str) -> bool {
     spec.get(field).and_then(Value::as_bool) == Some(true)
 }
@@ -81,11 +91,10 @@ fn hostname<'a>(tenant: &'a TenantObj, spec: &'a Map<String, Value>) -> &'a str 
     name.get(..LONGEST).map_or(name, |cut| cut.trim_end_matches(['-', '.']))
 }
 
-/// The pod's own full name; a pod without subdomain has none.
-fn fqdn(tenant: &TenantObj, spec: &Map<String, Value>, facts: &Facts) -> Option<String> {
+/// Where the pod's full name lies; a pod without subdomain has none.
+fn domain(tenant: &TenantObj, spec: &Map<String, Value>, facts: &Facts) -> Option<String> {
     let subdomain = Some(text_of(spec, "subdomain")).filter(|name| !name.is_empty())?;
-    let (name, domain) = (hostname(tenant, spec), &facts.network.cluster_domain);
-    Some(format!("{name}.{subdomain}.{}.svc.{domain}", tenant.namespace()))
+    Some(format!("{subdomain}.{}.svc.{}", tenant.namespace(), facts.network.cluster_domain))
 }
 
 /// Whether the file is ours to write: on the network of its node a pod has the node's, and ours is a Linux program.

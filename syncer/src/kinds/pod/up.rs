@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 use skerry_api::labels;
 
+use super::hidden;
 use crate::{
     facts::Facts,
-    mapping::{HOSTS_FILE, Mapping},
+    mapping::HOSTS_FILE,
     object::{Fields, HostObj, TenantObj, filled, items, text},
-    settings::Injected,
     wire::FIELD_MANAGER,
 };
 
@@ -24,10 +24,6 @@ const PLAIN: [&str; 11] = [
     "allocatedResources",
     "resources",
 ];
-
-/// What kubelets say before they list containers.
-const UNREADY: [&str; 3] =
-    ["containers with unknown status", "containers with incomplete status", "containers with unready status"];
 
 /// The status that our manager applies in the tenant.
 pub(super) fn status(tenant: &TenantObj, host: &HostObj, facts: &Facts) -> Value {
@@ -116,35 +112,13 @@ fn conditions(tenant: &TenantObj, host: &HostObj, facts: &Facts) -> Vec<Value> {
         }
         let message = condition.remove("message");
         if let Some(message) = message.as_ref().and_then(Value::as_str)
-            && let Some(message) = own_containers(message, tenant, facts)
+            && let Some(message) = hidden::without(message, tenant, facts)
         {
             condition.insert("message".to_owned(), Value::from(scrub(&message, tenant, host, facts)));
         }
         out.push(Value::Object(condition));
     }
     out
-}
-
-/// What kubelets say of containers that are not ready, without those that are not shown to the tenant; `None` when nothing
-/// is left of it. Other messages stay as they are.
-fn own_containers(message: &str, tenant: &TenantObj, facts: &Facts) -> Option<String> {
-    let ours = Mapping::hosts_file(tenant.uid());
-    let show = facts.settings.to_host.pods.injected == Injected::Show;
-    let is_shown = |name: &&str| {
-        let lists = ["/spec/initContainers", "/spec/containers"];
-        let own = lists.iter().flat_map(|list| items(&tenant.0, list)).any(|c| text(c, "name") == *name);
-        own || (show && *name != ours.as_str())
-    };
-    let shown = |part: &str| {
-        let list = part.split_once(": [").and_then(|(what, rest)| Some((what, rest.strip_suffix(']')?)));
-        let Some((what, names)) = list.filter(|(what, _)| UNREADY.contains(what)) else {
-            return Some(part.to_owned());
-        };
-        let names: Vec<&str> = names.split(' ').filter(is_shown).collect();
-        (!names.is_empty()).then(|| format!("{what}: [{}]", names.join(" ")))
-    };
-    let parts: Vec<String> = message.split(", ").filter_map(shown).collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// Condition types in the tenant that another client wrote.
@@ -183,13 +157,11 @@ pub(crate) fn gates_down(tenant: &TenantObj, host: &HostObj) -> Vec<Value> {
 }
 
 fn containers(tenant: &TenantObj, host: &HostObj, facts: &Facts, field: &str, spec: &str) -> Vec<Value> {
-    let show = facts.settings.to_host.pods.injected == Injected::Show;
-    let ours = Mapping::hosts_file(tenant.uid());
     let mut out = Vec::new();
     for status in items(&host.0, &format!("/status/{field}")) {
         let name = text(status, "name");
         let own = items(&tenant.0, spec).iter().find(|c| text(c, "name") == name);
-        if own.is_none() && (!show || name == ours.as_str()) {
+        if !hidden::is_shown(name, tenant, facts) {
             continue;
         }
         let mut status = status.clone();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::{
-    facts::Facts,
+    facts::{DnsMode, Facts},
     kinds::{
         Translator as _,
         pod::{Level, PodTranslator, violations},
@@ -135,6 +135,26 @@ fn translate_sy48_whole_names() {
     ] {
         assert_eq!(name(more.clone()), None, "{more}");
     }
+}
+
+/// The short name of such a pod is searched for, but where the file has it.
+#[test]
+fn translate_sy48_short_names() {
+    let searches = |fqdn: Fqdn, more: Value| {
+        let mut facts = set(fqdn);
+        Arc::make_mut(&mut facts.network).dns = DnsMode::Tenant(vec!["10.0.0.10".to_owned()]);
+        let spec = down(&pod("a.b", json!({}), more), &facts).expect("carried");
+        items(&spec, "/dnsConfig/searches")
+            .iter()
+            .filter_map(Value::as_str)
+            .skip(3)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let whole = json!({"setHostnameAsFQDN": true, "dnsConfig": {"searches": ["corp.example"]}});
+    assert_eq!(searches(Fqdn::Alias, whole.clone()), "peers.web.svc.cluster.local corp.example");
+    assert_eq!(searches(Fqdn::Exact, whole), "corp.example");
+    assert_eq!(searches(Fqdn::Alias, json!({})), "");
 }
 
 #[test]
