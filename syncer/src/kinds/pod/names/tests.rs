@@ -169,7 +169,7 @@ fn translate_sy48_mounts() {
     let mount = json!({"name": ours.as_str(), "mountPath": "/etc/hosts", "subPath": "hosts"});
     let mounts = |list: &str, n: usize| items(&spec[list][n], "/volumeMounts").to_vec();
     assert_eq!(mounts("initContainers", 0), [json!({"name": ours.as_str(), "mountPath": "/run/skerry"})]);
-    assert_eq!(mounts("initContainers", 1), [mount.clone()]);
+    assert_eq!(mounts("initContainers", 1), std::slice::from_ref(&mount));
     assert_eq!(mounts("initContainers", 2), own.as_array().expect("a list").clone());
     assert_eq!(mounts("containers", 0), [json!({"name": "v", "mountPath": "/etc"}), mount]);
     let volumes = items(&spec, "/volumes");
