@@ -4,17 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement that cannot be made ends the program")]
 
 mod load;
-#[path = "../../tests/upstream/world.rs"]
-#[allow(dead_code, reason = "shared with the upstream tier, which uses all of it")]
-mod world;
 
 use std::time::{Duration, Instant};
 
-use control_plane::ControlPlane;
-use load::{Connection, Target, run};
+use load::run;
 use serde_json::{Value, json};
-use skerry_testkit::upstream::{control_plane, kubectl};
-use world::World;
+use skerry_testkit::upstream::client::{Connection, Target};
+use skerry_testkit::upstream::control_plane::ControlPlane;
+use skerry_testkit::upstream::processes::Processes;
+use skerry_testkit::upstream::world::{Settings, World};
 
 const CLUSTERS: &str = "/apis/skerry.dev/v1alpha1/virtualclusters";
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
@@ -27,15 +25,19 @@ fn main() {
         return;
     }
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let world = World::start();
-    let hub = Target::new(&world.path("data/kubeconfig"), vec![world.pid()]);
+    let world = World::start(Settings::of(env!("CARGO_BIN_EXE_skerry")));
+    let hub = Target::new(&world.path("data/kubeconfig"), Processes::of([world.pid()]));
     println!("{:<58} {:>14} {:>14}", "figure", "skerry", "upstream");
     tenants(&hub);
     let tenant = large(&world, "measured");
     pods(&world);
     let real = ControlPlane::start();
-    let upstream = Target::new(&real.kubeconfig(), real.pids());
-    row("resident, MiB (Skerry: all of `up`, tenants as above)", tenant.memory(), upstream.memory());
+    let upstream = Target::new(&real.kubeconfig(), Processes::of(real.pids()));
+    row(
+        "resident, MiB (Skerry: all of `up`, tenants as above)",
+        tenant.processes().memory(),
+        upstream.processes().memory(),
+    );
     side_by_side(&tenant, &upstream);
 }
 
@@ -55,7 +57,7 @@ fn config_map(name: &str) -> String {
 /// Memory and pace at 1, 100 and 1,000 virtual clusters.
 fn tenants(hub: &Target) {
     let mut connection = hub.connect();
-    let base = hub.memory();
+    let base = hub.processes().memory();
     one("resident without a tenant, MiB", base);
     let mut made = 0;
     let mut ready_after = Vec::new();
@@ -76,12 +78,12 @@ fn tenants(hub: &Target) {
         );
         one(
             &format!("{made} tenants: resident per tenant above the base, MiB"),
-            (hub.memory() - base) / made as f64,
+            (hub.processes().memory() - base) / made as f64,
         );
     }
-    let before = hub.cpu();
+    let before = hub.processes().cpu();
     std::thread::sleep(Duration::from_secs(5));
-    one(&format!("{made} tenants, idle: percent of a core"), (hub.cpu() - before) * 20.0);
+    one(&format!("{made} tenants, idle: percent of a core"), (hub.processes().cpu() - before) * 20.0);
     one("create to Ready, one at a time, p50 ms", median(ready_after) * 1000.0);
 }
 
@@ -142,7 +144,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// A virtual cluster whose limits are none here.
 fn large(world: &World, name: &str) -> Target {
     let kubectl = world.cluster_with("kubectl", name, &["--size", "large"]);
-    Target::new(kubectl.config(), vec![world.pid()])
+    Target::new(kubectl.config(), Processes::of([world.pid()]))
 }
 
 /// Pods of one tenant, from the first POST until the last is Running in the tenant.
@@ -151,7 +153,7 @@ fn pods(world: &World) {
     const PATH: &str = "/api/v1/namespaces/default/pods";
     let tenant = large(world, "carried");
     let mut connection = tenant.connect();
-    let (before, started) = (tenant.cpu(), Instant::now());
+    let (before, started) = (tenant.processes().cpu(), Instant::now());
     for n in 0..PODS {
         let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("p-{n}")}, "spec": {"containers": [
             {"name": "web", "image": "nginx:1.27", "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}}}]}});
@@ -170,7 +172,10 @@ fn pods(world: &World) {
         &format!("{running} pods through the syncer, to Running: per second"),
         running as f64 / started.elapsed().as_secs_f64(),
     );
-    one("CPU ms of the whole process for each of them", (tenant.cpu() - before) * 1000.0 / PODS as f64);
+    one(
+        "CPU ms of the whole process for each of them",
+        (tenant.processes().cpu() - before) * 1000.0 / PODS as f64,
+    );
 }
 
 /// The same requests to both.

@@ -34,7 +34,7 @@ pub struct SyncerArgs {
     dns_address: Option<IpAddr>,
     /// Skerry's own image, as nodes of hosts pull it: it writes the hosts file of pods that ask for their exact full name.
     /// Without one such pods are refused.
-    #[arg(long, value_name = "IMAGE", env = "SKERRY_POD_IMAGE")]
+    #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
     /// Address at which the API server asks this process for Services' addresses and for streams of pods, over mutual
     /// TLS. Without one tenants' Services have addresses of their own, and logs and exec are not to be had.

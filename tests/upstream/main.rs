@@ -23,14 +23,13 @@ mod sets;
 mod standalone;
 mod tunnel;
 mod verbs;
-mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Instant;
 
-use skerry_testkit::upstream::{control_plane, kubectl};
-use world::World;
+use skerry_testkit::upstream::{control_plane, kubectl, world};
+use world::{Settings, World};
 
 /// How a case ended, when it did not fail.
 pub enum Outcome {
@@ -39,6 +38,9 @@ pub enum Outcome {
     /// It could not run, and why.
     Skipped(String),
 }
+
+/// What is tested.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_skerry");
 
 type Case = fn(&mut World) -> Outcome;
 
@@ -85,16 +87,6 @@ const CASES: &[(&str, Case)] = &[
     ("the_chart_in_a_cluster", node::in_cluster),
 ];
 
-/// Names Skerry's image to every `skerry up`.
-const IMAGE: &str = "SKERRY_POD_IMAGE";
-
-/// Runs the same again with an environment that all programs inherit: a program cannot change its own safely.
-fn with_image(args: &[String]) -> ExitCode {
-    let program = std::env::current_exe().expect("this program");
-    let status = Command::new(program).args(args).env(IMAGE, node::SKERRY).status().expect("the same again");
-    if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let filters: Vec<&String> = args.iter().filter(|a| !a.starts_with('-')).collect();
@@ -113,10 +105,7 @@ fn main() -> ExitCode {
     if cases.is_empty() {
         return ExitCode::SUCCESS;
     }
-    if std::env::var_os(IMAGE).is_none() {
-        return with_image(&args);
-    }
-    let mut world = World::start();
+    let mut world = World::start(Settings::of(PROGRAM));
     let mut failed = Vec::new();
     for (name, case) in &cases {
         let started = Instant::now();

@@ -2,12 +2,13 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, bail};
-use serde_json::Value;
+use skerry_testkit::upstream::programs;
 
 use crate::root;
+use crate::run::{cargo, executable};
 
 /// As the chart names it when nothing else is said.
 const NAME: &str = concat!("docker.io/library/skerry:", env!("CARGO_PKG_VERSION"));
@@ -42,11 +43,7 @@ fn target() -> String {
 
 /// What this machine lacks for an image, with the names of Debian packages.
 pub fn lacks() -> Vec<String> {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let found = |name: &str| std::env::split_paths(&paths).any(|p| p.join(name).is_file());
-    let programs = [("buildah", "buildah"), ("musl-gcc", "musl-tools")];
-    let missing = programs.iter().filter(|(name, _)| !found(name));
-    let mut out: Vec<String> = missing.map(|(name, package)| format!("{name} (package {package})")).collect();
+    let mut out = programs::missing(&[("buildah", "buildah"), ("musl-gcc", "musl-tools")]);
     let library = Command::new("rustc").args(["--print", "target-libdir", "--target", &target()]).output();
     let library =
         library.map(|o| PathBuf::from(String::from_utf8_lossy(&o.stdout).trim())).unwrap_or_default();
@@ -82,24 +79,13 @@ pub fn build(profile: &str, output: &Path) -> anyhow::Result<u64> {
 
 /// The static binary, without symbols.
 fn binary(profile: &str) -> anyhow::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let target = target();
-    let out = Command::new(cargo)
-        .current_dir(root())
+    let mut build = cargo();
+    build
         .env(format!("CC_{}", target.replace('-', "_")), "musl-gcc")
         .args(["build", "--quiet", "--package", "skerry", "--bin", "skerry", "--target", &target])
-        .args(["--profile", profile, "--config", &format!("profile.{profile}.strip='symbols'")])
-        .arg("--message-format=json-render-diagnostics")
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cargo")?;
-    if !out.status.success() {
-        bail!("cargo build for {target}: {}", out.status);
-    }
-    let messages = String::from_utf8_lossy(&out.stdout);
-    let made = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let path = made.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
-    path.context("cargo named no executable")
+        .args(["--profile", profile, "--config", &format!("profile.{profile}.strip='symbols'")]);
+    executable(&mut build)
 }
 
 /// Runs buildah with a storage of its own, which goes with the folder.

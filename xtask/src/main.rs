@@ -3,6 +3,7 @@
 mod bench;
 mod crds;
 mod image;
+mod run;
 mod schemas;
 mod upstream;
 

@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use skerry_testkit::upstream::node::names;
 
 use crate::root;
+use crate::run::{self, cargo};
 
 /// The Kubernetes version of `tests/upstream/go.mod`.
 const VERSION: &str = "v1.36.3";
@@ -182,21 +183,15 @@ fn test(args: &[String]) -> anyhow::Result<()> {
         println!("no image: this machine lacks {}", lacks.join(", "));
         let _none = std::fs::remove_file(&image);
     }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .current_dir(root())
+    let mut tests = cargo();
+    tests
         .env("SKERRY_UPSTREAM", "1")
         .env("SKERRY_IMAGE", &image)
         .env("SKERRY_UPSTREAM_BIN", &bin)
         // The whole workspace, so that what `cargo test --workspace` has built is built with the same features.
         .args(["test", "--workspace", "--test", "upstream", "--", "--nocapture"])
-        .args(args)
-        .status()
-        .context("cargo")?;
-    if !status.success() {
-        bail!("the upstream tests failed: {status}");
-    }
-    Ok(())
+        .args(args);
+    run::ok(&mut tests).context("the upstream tests failed")
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub struct UpArgs {
     host: Vec<String>,
     /// Skerry's own image, as nodes of real hosts pull it: it writes the hosts file of pods that ask for their exact full
     /// name. Without one such pods are refused.
-    #[arg(long, value_name = "IMAGE", env = "SKERRY_POD_IMAGE")]
+    #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
     /// Keep nothing on disk.
     #[arg(long)]

@@ -138,7 +138,11 @@ impl Collector for Page {
             }
         }
         gauges("syncer_objects", "Objects on hosts", "kind", objects)?;
-        let tenants = BTreeMap::from([("served".to_owned(), self.0.tenants.read().len() as i64)]);
+        let mut tenants = BTreeMap::from([("open".to_owned(), 0), ("starting".to_owned(), 0)]);
+        for tenant in self.0.tenants.read().values() {
+            let state = if tenant.open.load(Ordering::Acquire) { "open" } else { "starting" };
+            *tenants.entry(state.to_owned()).or_default() += 1;
+        }
         gauges("syncer_tenants", "Tenants", "state", tenants)
     }
 }

@@ -9,7 +9,7 @@ use super::{LIMIT, Stage, on_node};
 use crate::Outcome;
 use crate::world::{World, eventually, text};
 
-/// The program of this build as an image; every `skerry up` of these tests is told of it.
+/// The program of this build as an image, of which the `skerry up` of the stage is told.
 pub const SKERRY: &str = "docker.io/library/skerry:of-this-build";
 /// A shell with the C library's own look-up of names.
 const LOOKUP: &str = "docker.io/library/lookup:1";
@@ -69,7 +69,7 @@ fn images() -> [Image; 2] {
     let program = Image {
         entrypoint: vec!["skerry".to_owned()],
         user: "65532:65532".to_owned(),
-        ..Image::new(SKERRY, &[]).with(PathBuf::from(env!("CARGO_BIN_EXE_skerry")), "skerry")
+        ..Image::new(SKERRY, &[]).with(PathBuf::from(crate::PROGRAM), "skerry")
     };
     [program, Image::new(LOOKUP, &["sh"]).with(PathBuf::from("/usr/bin/getent"), "getent")]
 }

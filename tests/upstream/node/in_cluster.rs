@@ -17,25 +17,6 @@ const LIMIT: Duration = Duration::from_secs(90);
 const SYSTEM: &str = "skerry-system";
 const PORT: u16 = 30443;
 
-/// Where the API server's store lies: this cluster provides no volumes by itself.
-const SHELF: &str = r#"
-apiVersion: storage.k8s.io/v1
-kind: StorageClass
-metadata: {name: shelf}
-provisioner: kubernetes.io/no-provisioner
-volumeBindingMode: WaitForFirstConsumer
----
-apiVersion: v1
-kind: PersistentVolume
-metadata: {name: shelf-0}
-spec:
-  capacity: {storage: 1Gi}
-  accessModes: [ReadWriteOnce]
-  storageClassName: shelf
-  persistentVolumeReclaimPolicy: Retain
-  hostPath: {path: FOLDER, type: Directory}
-"#;
-
 const WEB: &str = r#"
 apiVersion: v1
 kind: Service
@@ -108,7 +89,8 @@ impl Installed {
         std::fs::create_dir_all(&shelf).expect("a folder");
         // The program is nobody on the node.
         std::fs::set_permissions(&shelf, std::fs::Permissions::from_mode(0o777)).expect("its mode");
-        self.cluster.kubectl().apply(&SHELF.replace("FOLDER", &shelf.display().to_string()), &[]);
+        // The API server's store: this cluster provides no volumes by itself.
+        self.cluster.kubectl().apply(&super::shelf("1Gi", &shelf), &[]);
         let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/skerry");
         let url = format!("apiServer.url=https://{}:{PORT}", self.cluster.node_address());
         let (chart, port) = (chart.display().to_string(), format!("apiServer.service.nodePort={PORT}"));

@@ -74,30 +74,11 @@ metadata: {name: kept}
 spec: {accessModes: [ReadWriteOnce], storageClassName: shelf, resources: {requests: {storage: 1Mi}}}
 "#;
 
-const SHELF: &str = r#"
-apiVersion: storage.k8s.io/v1
-kind: StorageClass
-metadata: {name: shelf}
-provisioner: kubernetes.io/no-provisioner
-volumeBindingMode: WaitForFirstConsumer
----
-apiVersion: v1
-kind: PersistentVolume
-metadata: {name: shelf-0}
-spec:
-  capacity: {storage: 10Mi}
-  accessModes: [ReadWriteOnce]
-  storageClassName: shelf
-  persistentVolumeReclaimPolicy: Retain
-  hostPath: {path: FOLDER/shelf, type: DirectoryOrCreate}
-"#;
-
 /// A claim is bound on the host, and the next pod finds what the last one left.
 pub fn claims(_: &mut World) -> Outcome {
     on_node(|stage| {
         let tenant = &stage.tenant;
-        let folder = stage.cluster.folder().display().to_string();
-        stage.host.apply(&SHELF.replace("FOLDER", &folder), &[]);
+        stage.host.apply(&super::shelf("10Mi", &stage.cluster.folder().join("shelf")), &[]);
         eventually("the class in the tenant", LIMIT, || {
             tenant.run(&["get", "storageclass", "shelf"]).status.success().then_some(())
         });
@@ -126,6 +107,7 @@ pub fn claims(_: &mut World) -> Outcome {
         assert_eq!(claim["status"]["phase"], "Bound");
         assert_eq!(claim["spec"]["volumeName"], "shelf-0");
         let volume = tenant.ok(&["get", "pv", "shelf-0", "-o", "json"]);
+        let folder = stage.cluster.folder().display().to_string();
         assert!(!volume.contains(&folder), "where a volume lies is the host's business: {volume}");
     })
 }

@@ -23,13 +23,12 @@ use skerry_testkit::upstream::kubectl::Kubectl;
 use skerry_testkit::upstream::node::{Cluster, NodeError};
 
 use crate::Outcome;
-use crate::world::{World, eventually, text};
+use crate::world::{Settings, World, eventually, text};
 
 pub use data::files as sy43;
 pub use dns::resolved as sy111;
 pub use downward::values as sy46;
 pub use environment::printed as sy42;
-pub use fqdn::SKERRY;
 pub use fqdn::called as sy48;
 pub use front_door::reached as ki13;
 pub use in_cluster::installed as in_cluster;
@@ -74,13 +73,41 @@ fn on_node(case: impl FnOnce(&mut Stage)) -> Outcome {
     }
 }
 
+/// A storage class with one volume, in a folder of the node.
+fn shelf(size: &str, folder: &Path) -> String {
+    format!(
+        r#"
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {{name: shelf}}
+provisioner: kubernetes.io/no-provisioner
+volumeBindingMode: WaitForFirstConsumer
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {{name: shelf-0}}
+spec:
+  capacity: {{storage: {size}}}
+  accessModes: [ReadWriteOnce]
+  storageClassName: shelf
+  persistentVolumeReclaimPolicy: Retain
+  hostPath: {{path: {}, type: DirectoryOrCreate}}
+"#,
+        folder.display()
+    )
+}
+
 fn open() -> Place {
     let cluster = match Cluster::start() {
         Ok(cluster) => cluster,
         Err(lacking @ NodeError::Lacks(_)) => return Place::Lacking(lacking.to_string()),
         Err(failed) => panic!("no node: {failed:?}"),
     };
-    let world = World::at(cluster.machine_address().into());
+    let world = World::start(Settings {
+        address: cluster.machine_address().into(),
+        flags: vec![format!("--image={}", fqdn::SKERRY).into()],
+        ..Settings::of(crate::PROGRAM)
+    });
     let file = cluster.kubeconfig();
     world.ok(&["fleet", "join", "quay", "--host", "--member-kubeconfig", file.to_str().expect("a path")]);
     let tenant = world.cluster_with("kubectl", "ashore", &["--host", "skerry.quay"]);

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use skerry_testkit::upstream::node::{Content, Image, names};
+use skerry_testkit::upstream::programs;
 
 use super::super::{e2e, root};
 
@@ -113,9 +114,8 @@ fn porter() -> anyhow::Result<PathBuf> {
 
 /// Where a program is on this machine.
 fn program(name: &str, package: &str) -> anyhow::Result<PathBuf> {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&paths).map(|p| p.join(name)).find(|p| p.is_file());
-    found.with_context(|| format!("{name} (package {package}) is wanted for the test images"))
+    programs::program(name)
+        .with_context(|| format!("{name} (package {package}) is wanted for the test images"))
 }
 
 #[cfg(test)]

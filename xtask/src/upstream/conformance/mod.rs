@@ -110,10 +110,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         std::fs::create_dir_all(&suite.bin).with_context(|| suite.bin.display().to_string())?;
         e2e::build(&suite.bin)?;
         coredns::build(&suite.bin)?;
-        stage::build()?;
+        let program = stage::build()?;
         let sides = [Side::Bare, Side::Tenant].into_iter();
         let sides: Vec<Side> = sides.filter(|s| args.only.is_none_or(|only| only == *s)).collect();
-        stage::run(&suite, &sides)?;
+        stage::run(&program, &suite, &sides)?;
     }
     let of = |side| Results::read(&suite.results(side));
     let (bare, tenant) = (of(Side::Bare)?, of(Side::Tenant)?);

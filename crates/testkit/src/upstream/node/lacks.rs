@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use super::super::programs;
 use super::groups;
 
 /// Programs, and the Debian packages that bring them.
@@ -28,14 +29,7 @@ const CAPABILITIES: [(&str, u32); 2] = [("CAP_NET_ADMIN", 12), ("CAP_SYS_ADMIN",
 pub fn lacks() -> Vec<String> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mut out = rights(&status);
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let found = |name: &str| std::env::split_paths(&paths).any(|p| p.join(name).is_file());
-    out.extend(
-        PROGRAMS
-            .iter()
-            .filter(|(name, _)| !found(name))
-            .map(|(name, package)| format!("{name} (package {package})")),
-    );
+    out.extend(programs::missing(&PROGRAMS));
     for plugin in ["bridge", "host-local", "portmap", "loopback"] {
         if !std::path::Path::new(PLUGINS).join(plugin).is_file() {
             out.push(format!("{PLUGINS}/{plugin} (package containernetworking-plugins)"));

@@ -1,20 +1,38 @@
 //! A `skerry up` with a folder, ports and a home of its own.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-pub use skerry_testkit::upstream::wait::{eventually, port, text};
-
-use crate::kubectl::Kubectl;
+use super::kubectl::Kubectl;
+pub use super::wait::{eventually, port, text};
 
 /// How long a start may take on a busy machine.
 const START: Duration = Duration::from_secs(120);
 
+/// What is started, and how it differs from the plain one on loopback.
+pub struct Settings {
+    /// The program `skerry`.
+    pub program: PathBuf,
+    /// Where its hub listens; where pods are to dial it, an address of this machine that they reach.
+    pub address: IpAddr,
+    /// Further flags of `up`.
+    pub flags: Vec<OsString>,
+}
+
+impl Settings {
+    /// A program on loopback.
+    pub fn of(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), address: Ipv4Addr::LOCALHOST.into(), flags: Vec::new() }
+    }
+}
+
 /// The running program.
 pub struct World {
     folder: tempfile::TempDir,
+    settings: Settings,
     listen: SocketAddr,
     metrics: u16,
     process: Child,
@@ -22,16 +40,11 @@ pub struct World {
 
 impl World {
     /// Starts on an empty directory.
-    pub fn start() -> Self {
-        Self::at(Ipv4Addr::LOCALHOST.into())
-    }
-
-    /// The same at an address of this machine that pods can dial.
-    pub fn at(address: IpAddr) -> Self {
+    pub fn start(settings: Settings) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let (listen, metrics) = (SocketAddr::new(address, port()), port());
-        let process = spawn(folder.path(), listen, metrics);
-        let world = Self { folder, listen, metrics, process };
+        let (listen, metrics) = (SocketAddr::new(settings.address, port()), port());
+        let process = spawn(folder.path(), &settings, listen, metrics);
+        let world = Self { folder, settings, listen, metrics, process };
         world.wait_ready();
         world
     }
@@ -44,7 +57,7 @@ impl World {
 
     /// Starts it again on what is kept.
     pub fn restart(&mut self) {
-        self.process = spawn(self.folder.path(), self.listen, self.metrics);
+        self.process = spawn(self.folder.path(), &self.settings, self.listen, self.metrics);
         self.wait_ready();
     }
 
@@ -63,7 +76,6 @@ impl World {
     }
 
     /// The process.
-    #[allow(dead_code, reason = "only the benchmark asks for it")]
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
@@ -75,7 +87,7 @@ impl World {
 
     /// A command of the binary, on this hub.
     pub fn skerry(&self, args: &[&str]) -> Output {
-        skerry(self.folder.path()).args(args).output().expect("skerry")
+        command(&self.settings.program, self.folder.path()).args(args).output().expect("skerry")
     }
 
     /// The same, which must succeed; answers its output.
@@ -140,8 +152,9 @@ impl Drop for World {
     }
 }
 
-fn skerry(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_skerry"));
+/// The program with a home of its own, on the hub of a folder.
+pub(super) fn command(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
     command
         .env("KUBECONFIG", folder.join("data/kubeconfig"))
         .env("HOME", folder)
@@ -150,15 +163,16 @@ fn skerry(folder: &Path) -> Command {
     command
 }
 
-fn spawn(folder: &Path, listen: SocketAddr, metrics: u16) -> Child {
+fn spawn(folder: &Path, settings: &Settings, listen: SocketAddr, metrics: u16) -> Child {
     let log = std::fs::File::create(folder.join("log")).expect("a log");
     // For whoever looks into a case that failed.
     let level = std::env::var("SKERRY_TEST_LOG").ok();
-    skerry(folder)
+    command(&settings.program, folder)
         .args(["up", "--write-kubeconfig=false", "--listen", &listen.to_string()])
         .args(["--metrics", &format!("127.0.0.1:{metrics}"), "--data-dir"])
         .arg(folder.join("data"))
         .args(level.iter().flat_map(|level| ["--log-level", level.as_str()]))
+        .args(&settings.flags)
         .stdout(log.try_clone().expect("the log again"))
         .stderr(log)
         .spawn()
