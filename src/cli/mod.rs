@@ -13,6 +13,7 @@ mod describe;
 mod doctor;
 mod exit;
 mod fleet;
+mod hosts_file;
 mod hub;
 mod kubeconfig;
 pub mod link;
@@ -83,6 +84,9 @@ enum Command {
     Apiserver(apiserver::ApiserverArgs),
     /// Run the syncer alone.
     Syncer(syncer::SyncerArgs),
+    /// Write a pod's hosts file; run in pods, by containers that the syncer adds.
+    #[command(hide = true)]
+    HostsFile(hosts_file::HostsFileArgs),
     /// Versions of this program and of the hub.
     Version(version::VersionArgs),
     /// Print a completion script.
@@ -133,6 +137,7 @@ async fn dispatch(args: Args) -> Result<ExitCode, Failure> {
         Command::Sync(command) => sync::run(&hub, command).await.map(done),
         Command::Doctor(args) => doctor::run(&hub, args).await,
         Command::Manager(args) => manager::run(&hub, args).await.map(done),
+        Command::HostsFile(args) => hosts_file::run(&args).map(done),
         Command::Version(args) => version::run(&hub, args).await.map(done),
         Command::Completion(args) => completion::run(&args).map(done),
     }

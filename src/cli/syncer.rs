@@ -32,6 +32,10 @@ pub struct SyncerArgs {
     /// host's DNS.
     #[arg(long, value_name = "IP", env = "SKERRY_DNS_ADDRESS")]
     dns_address: Option<IpAddr>,
+    /// Skerry's own image, as nodes of hosts pull it: it writes the hosts file of pods that ask for their exact full name.
+    /// Without one such pods are refused.
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
     /// Address at which the API server asks this process for Services' addresses and for streams of pods, over mutual
     /// TLS. Without one tenants' Services have addresses of their own, and logs and exec are not to be had.
     #[arg(long, value_name = "IP:PORT", requires_all = ["link_cert", "link_key", "link_ca"])]
@@ -71,6 +75,7 @@ pub async fn run(args_hub: &HubArgs, args: SyncerArgs) -> Result<(), Failure> {
     let mut syncer = SyncerConfig::new(tenant_list, host_list);
     syncer.hub = Some(hub.clone());
     syncer.dns = args.dns_address.map(|ip| Arc::new(DnsServers::new(ip, ip)));
+    syncer.image = args.image.as_deref().map(Arc::from);
     let mut clients: Option<Arc<dyn SystemClients>> = None;
     let mut bundle = String::new();
     if let Some(path) = &args.apiserver_kubeconfig {

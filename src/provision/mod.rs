@@ -16,6 +16,7 @@ mod builtin;
 mod class;
 pub mod deletion;
 mod dereference;
+mod dns;
 mod identity;
 mod limits;
 mod merge;

@@ -265,3 +265,34 @@ fn versions_and_stores_that_are_not_offered_p7() {
         "spec.controlPlane.embedded.store: \"gold\" is not offered; offered: default",
     );
 }
+
+/// DN3, AP1: what would silently not be answered is refused by its path.
+#[test]
+fn dn3_names_that_would_not_be_answered() {
+    let open = json!({"hostPolicy": {"imports": ["services:infra/registry", "services:shared/*", "configmaps:infra/*"]},
+        "overridable": ["network.dns"]});
+    let ask = |dns| request(json!({"network": {"dns": dns}}), vec![class("standard", open.clone())]);
+    let fine = json!({"hostServices": ["registry.infra", "any.shared"], "upstream": ["192.0.2.53", "fd00::53"],
+        "records": [{"name": "db.corp.example", "addresses": ["192.0.2.7"]}, {"name": "www.corp.example", "cname": "web.example"}]});
+    validate(&ask(fine), &Policy::default()).unwrap();
+    for (dns, message) in [
+        (
+            json!({"hostServices": ["any.shared", "vault.infra"]}),
+            "hostServices[1]: \"vault.infra\" is not in class \"standard\" hostPolicy.imports",
+        ),
+        (json!({"hostServices": ["registry"]}), "hostServices[0]: \"registry\" is not service.namespace"),
+        (json!({"upstream": ["dns.example"]}), "upstream[0]: \"dns.example\" is not an IP address"),
+        (json!({"records": [{"addresses": ["192.0.2.7"]}]}), "records[0].name: empty"),
+        (json!({"records": [{"name": "a"}]}), "records[0]: either addresses or cname"),
+        (
+            json!({"records": [{"name": "a", "addresses": ["192.0.2.7"], "cname": "b"}]}),
+            "records[0]: either addresses or cname",
+        ),
+        (
+            json!({"records": [{"name": "a", "addresses": ["192.0.2.7", "x"]}]}),
+            "records[0].addresses[1]: \"x\" is not an IP address",
+        ),
+    ] {
+        refused(&ask(dns), "SpecInvalid", &format!("spec.network.dns.{message}"));
+    }
+}

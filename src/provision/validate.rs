@@ -12,6 +12,7 @@ use skerry_api::{VirtualClusterClass, rules};
 
 use super::builtin;
 use super::class::{self, choose};
+use super::dns;
 use super::limits::{InventoryKeys, Sibling, check_ceilings, check_namespace, check_overrides};
 use super::merge::{self, Layer, merge};
 use super::refusal::Refusal;
@@ -167,6 +168,7 @@ pub fn validate(input: &Dereferenced, policy: &Policy) -> Result<ValidatedTenant
         check_namespace(&sibling(input), &effective, &input.siblings, limit, &class_name)?;
     }
     check_hostnames(&effective, input)?;
+    dns::check(&effective, class, &class_name)?;
     let in_force = ClassInForce {
         name: Some(class_name),
         generation: class.metadata.generation,

@@ -32,6 +32,8 @@ pub struct Facts {
     pub namespaces: Arc<BTreeMap<Arc<str>, NamespaceFact>>,
     /// What the host offers.
     pub host: Arc<HostFacts>,
+    /// Skerry's own image, for what it runs in tenants' pods (PO30); `None`: it was not told.
+    pub image: Option<Arc<str>>,
     /// Nodes in the tenant's view.
     pub visible_nodes: Arc<std::collections::BTreeSet<String>>,
     /// Nodes in the tenant's view that it cordoned (NO4).
@@ -124,6 +126,8 @@ pub struct HostFacts {
     pub default_class: Option<String>,
     /// Addresses of nodes.
     pub node_addresses: std::collections::BTreeSet<String>,
+    /// Addresses of its own DNS, as pods see it.
+    pub dns: Vec<String>,
     /// Whether the host is simulated: it runs no containers.
     pub simulated: bool,
 }

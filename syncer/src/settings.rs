@@ -66,6 +66,8 @@ impl Default for On {
 pub struct Pods {
     /// False: a control-plane-only tenant.
     pub enabled: bool,
+    /// What `hostname -f` says (PO30).
+    pub fqdn: Fqdn,
     /// Longest life of a token, as `24h`.
     #[serde(rename = "tokenMaxTTL")]
     pub token_max_ttl: String,
@@ -89,6 +91,7 @@ impl Default for Pods {
     fn default() -> Self {
         Self {
             enabled: true,
+            fqdn: Fqdn::Auto,
             token_max_ttl: "24h".to_owned(),
             injected: Injected::Hide,
             images: Vec::new(),
@@ -114,6 +117,18 @@ impl Pods {
         };
         seconds.clamp(600, 86_400)
     }
+}
+
+/// What a pod with a subdomain is called in full (PO30).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Fqdn {
+    /// As the mapping of names allows without a container more: `Alias` with a namespace each.
+    #[default]
+    Auto,
+    /// The host's name, which the tenant's DNS answers too.
+    Alias,
+    /// The tenant's own name, in a hosts file that a container of Skerry writes.
+    Exact,
 }
 
 /// Containers that host admission added, in the tenant's status.

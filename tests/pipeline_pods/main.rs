@@ -12,12 +12,14 @@
 )]
 
 mod asked;
+mod cluster_dns;
 mod dns;
 mod ending;
 mod failing;
 mod faults;
 mod figures;
 mod floods;
+mod fqdn;
 mod gates;
 mod hub;
 mod kinds;

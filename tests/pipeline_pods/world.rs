@@ -408,6 +408,7 @@ impl World {
         let mut config = SyncerConfig::new(tenants_rx, hosts_rx);
         config.periods = self.periods;
         config.dns = Some(Arc::new(DnsServers::new([127, 0, 0, 1].into(), [127, 0, 0, 1].into())));
+        config.image = Some("registry.example/skerry:1".into());
         config.embedded = self
             .server
             .as_ref()

@@ -99,6 +99,11 @@ pub fn restricted(_world: &mut World) -> Outcome {
             let found = faults(owner, &of_kind(&all, "NetworkPolicy"));
             assert!(found.is_empty(), "{}: {found:?}", owner["metadata"]["name"]);
         }
+        let syncer =
+            of_kind(&all, "Deployment").into_iter().find(|d| d["metadata"]["name"] == "skerry-syncer");
+        let container = &syncer.expect("a syncer")["spec"]["template"]["spec"]["containers"][0];
+        let image = format!("--image={}", container["image"].as_str().expect("an image"));
+        assert!(container["args"].to_string().contains(&image), "what writes hosts files is of this release");
         let host = of_kind(&all, "ServiceAccount").iter().any(|a| a["metadata"]["name"] == "skerry-host");
         let guards = of_kind(&all, "ValidatingAdmissionPolicy").len()
             + of_kind(&all, "ValidatingAdmissionPolicyBinding").len();

@@ -79,6 +79,7 @@ const CASES: &[(&str, Case)] = &[
     ("sy49_constraints_of_one_tenant", node::sy49),
     ("ki13_pods_reach_their_own_api", node::ki13),
     ("sy111_names_of_the_tenant", node::sy111),
+    ("sy48_a_pods_own_full_name", node::sy48),
     ("sy100_streams_reach_a_container", node::sy100),
     ("sy87_a_claim_keeps_what_a_pod_wrote", node::sy87),
     ("sy14_containers_outlive_a_restart", node::sy14),

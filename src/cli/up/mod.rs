@@ -54,6 +54,10 @@ pub struct UpArgs {
     /// A host: simulated, or simulated=NODESxCPUxMEM, or NAME=KUBECONFIG[#CONTEXT]; repeatable.
     #[arg(long, value_name = "HOST")]
     host: Vec<String>,
+    /// Skerry's own image, as nodes of real hosts pull it: it writes the hosts file of pods that ask for their exact full
+    /// name. Without one such pods are refused.
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
     /// Keep nothing on disk.
     #[arg(long)]
     memory: bool,
@@ -205,6 +209,7 @@ async fn start(
     config.embedded = Some(EmbeddedSource { client: server.system_client("syncer") });
     config.hub = in_process("syncer").tenant(&hub_id);
     config.dns = dns_servers(url);
+    config.image = args.image.as_deref().map(Arc::from);
     let syncer = Syncer::new(config);
     let metrics = Metrics::default();
     syncer.handle().register(&metrics);

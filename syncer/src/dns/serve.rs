@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::forward;
 use super::message::{self, Asked, Incoming, Way};
-use super::zone::{Found, Settings, Zone};
+use super::zone::{Found, Settings, Whose, Zone};
 
 /// Ports that tenants have.
 const PORTS: std::ops::RangeInclusive<u16> = 20_000..=59_999;
@@ -150,6 +150,14 @@ struct Tenant {
     refused: Arc<AtomicU64>,
 }
 
+/// Who is asked: the servers that the tenant names, but for names of the host.
+fn servers(settings: &Settings, of: Whose, own: &[SocketAddr]) -> Vec<SocketAddr> {
+    if settings.upstream.is_empty() || of == Whose::Host {
+        return own.to_vec();
+    }
+    settings.upstream.iter().map(|ip| SocketAddr::new(*ip, 53)).collect()
+}
+
 async fn by_datagrams(tenant: Arc<Tenant>, socket: Arc<UdpSocket>, stop: CancellationToken) {
     let mut buffer = vec![0; 4096];
     loop {
@@ -254,30 +262,23 @@ impl Tenant {
             }
         }
         let Ok(_place) = self.recursions.try_acquire() else { return asked.refused(way) };
-        let (before, name, settings) = {
+        let (before, name, of, settings) = {
             let zone = self.zone.read();
             match zone.lookup(&asked.name, asked.kind) {
-                Found::Elsewhere { before, name } => (before, name, zone.settings.clone()),
+                Found::Elsewhere { before, name, of } => (before, name, of, zone.settings.clone()),
                 // It has become the tenant's own meanwhile.
                 Found::Records(records) => return asked.found(way, &records, true, &zone.settings),
                 _ => return asked.found(way, &[], false, &zone.settings),
             }
         };
         let Some(question) = asked.onward(&name) else { return asked.failed(way) };
-        match forward::ask(&question, &self.servers(&settings)).await {
+        match forward::ask(&question, &servers(&settings, of, &self.resolvers)).await {
             Ok(answer) => asked.relayed(way, &before, &answer, &settings),
             Err(error) => {
                 tracing::debug!(%error, "a name was not resolved");
                 asked.failed(way)
             }
         }
-    }
-
-    fn servers(&self, settings: &Settings) -> Vec<SocketAddr> {
-        if settings.upstream.is_empty() {
-            return self.resolvers.clone();
-        }
-        settings.upstream.iter().map(|ip| SocketAddr::new(*ip, 53)).collect()
     }
 
     async fn is_known(&self, source: IpAddr) -> bool {
@@ -290,6 +291,23 @@ impl Tenant {
                 return false;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DN3: a tenant's own choice of servers is for names of others; those of the host are the host's to answer.
+    #[test]
+    fn dns_dn3_who_is_asked() {
+        let own = [SocketAddr::from(([10, 96, 0, 10], 53))];
+        let chosen = Settings { upstream: vec![[192, 0, 2, 53].into()], ..Settings::default() };
+        assert_eq!(servers(&chosen, Whose::Others, &own), [SocketAddr::from(([192, 0, 2, 53], 53))]);
+        assert_eq!(servers(&chosen, Whose::Host, &own), own);
+        for of in [Whose::Host, Whose::Others] {
+            assert_eq!(servers(&Settings::default(), of, &own), own);
         }
     }
 }

@@ -67,3 +67,40 @@ impl DnsSpec {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// DN3: host Services as far as the class's imports go, records of both forms, and what cannot be read is left out.
+    #[test]
+    fn dns_dn3_settings() {
+        let spec = json!({"hostServices": ["registry.infra", "Any.shared", "vault.infra", "infra", "a.b.shared"],
+            "upstream": ["192.0.2.53", "fd00::53", "resolver.example"], "ttlSeconds": 30, "podRecords": "Disabled",
+            "records": [{"name": "Db.Corp.Example.", "addresses": ["192.0.2.7", "fd00::7", "x"]},
+                {"name": "www.corp.example", "cname": "Web.Shop.svc.cluster.local."}, {"addresses": ["192.0.2.8"]}]});
+        let imports =
+            ["services:infra/registry", "services:shared/*", "configmaps:infra/vault", "infra/vault"];
+        let policy = HostPolicy { imports: imports.map(str::to_owned).to_vec(), ..HostPolicy::default() };
+        let read = |policy: &HostPolicy| DnsSpec::read(Some(&spec), policy).settings("Corp.Local");
+        let settings = read(&policy);
+        let open: Vec<&str> = settings.host_services.iter().map(String::as_str).collect();
+        assert_eq!(open, ["any.shared", "registry.infra"]);
+        assert!(
+            read(&HostPolicy::default()).host_services.is_empty(),
+            "without the class's word nothing is open"
+        );
+        let address = |text: &str| Data::Address(text.parse().expect("an address"));
+        assert_eq!(settings.records["db.corp.example"], [address("192.0.2.7"), address("fd00::7")]);
+        assert_eq!(
+            settings.records["www.corp.example"],
+            [Data::Alias("web.shop.svc.cluster.local".to_owned())]
+        );
+        assert_eq!((settings.records.len(), settings.upstream.len(), settings.ttl), (2, 2, 30));
+        assert_eq!((&*settings.domain, settings.pod_records), ("corp.local", false));
+        let plain = DnsSpec::read(None, &policy).settings("cluster.local");
+        assert_eq!((plain.ttl, plain.pod_records, plain.records.len()), (5, true, 0));
+    }
+}

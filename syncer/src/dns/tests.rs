@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::message::{self, Incoming, Way};
-use super::zone::{Data, Found, Kind, Settings, Zone};
+use super::zone::{Data, Found, Kind, Settings, Whose, Zone};
 use crate::kind;
 use crate::object::TenantObj;
 
@@ -152,8 +152,14 @@ fn shown(found: &Found) -> String {
         Found::Records(records) => list(records),
         Found::NoName => "no such name".to_owned(),
         Found::Refused => "refused".to_owned(),
-        Found::Elsewhere { before, name } if before.is_empty() => format!("elsewhere: {name}"),
-        Found::Elsewhere { before, name } => format!("{}, elsewhere: {name}", list(before)),
+        Found::Elsewhere { before, name, of } => {
+            let known = if *of == Whose::Host {
+                format!("at the host: {name}")
+            } else {
+                format!("elsewhere: {name}")
+            };
+            if before.is_empty() { known } else { format!("{}, {known}", list(before)) }
+        }
     }
 }
 
@@ -185,7 +191,7 @@ fn dns_host_zones() {
     zone.settings.host_domain = "host.zone".into();
     let ask = |name: &str| shown(&zone.lookup(name, Kind::A));
     assert_eq!(ask("kubernetes.default.svc.host.zone"), "refused");
-    assert_eq!(ask("registry.infra.svc.host.zone"), "elsewhere: registry.infra.svc.host.zone");
+    assert_eq!(ask("registry.infra.svc.host.zone"), "at the host: registry.infra.svc.host.zone");
     assert_eq!(ask("registry.infra.svc.cluster.local"), "no such name");
     let alias = "peers-0.peers.sk-t1-shop-abc.svc.host.zone";
     assert_eq!(ask(alias), format!("{alias} 10.2.0.1"));

@@ -76,7 +76,18 @@ pub enum Found {
         before: Vec<Record>,
         /// The name to ask for.
         name: String,
+        /// Who knows it.
+        of: Whose,
     },
+}
+
+/// Whose a name is that is not the tenant's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The host's: its own resolver alone knows its Services, whichever servers the tenant names for the rest.
+    Host,
+    /// Anybody's.
+    Others,
 }
 
 /// Settings of a tenant's DNS, `spec.network.dns` and what follows from its host.
@@ -146,7 +157,7 @@ impl Zone {
                     }
                     _ => return Found::Records([before, found].concat()),
                 },
-                Found::Elsewhere { name, .. } => return Found::Elsewhere { before, name },
+                Found::Elsewhere { name, of, .. } => return Found::Elsewhere { before, name, of },
                 // An alias is an answer even where its target is none.
                 Found::NoName | Found::Refused if !before.is_empty() => return Found::Records(before),
                 other => return other,
@@ -188,7 +199,7 @@ impl Zone {
                 [.., "svc"] if self.names_alias(&labels) => self.own(name, &labels, kind),
                 _ => self.of_host(name, &labels).unwrap_or(Found::Refused),
             },
-            None => Found::Elsewhere { before: Vec::new(), name: name.to_owned() },
+            None => others(name),
         }
     }
 
@@ -200,7 +211,7 @@ impl Zone {
     fn of_host(&self, name: &str, labels: &[&str]) -> Option<Found> {
         let [.., service, namespace, "svc"] = labels else { return None };
         let is_open = self.settings.host_services.contains(&format!("{service}.{namespace}"));
-        is_open.then(|| Found::Elsewhere { before: Vec::new(), name: name.to_owned() })
+        is_open.then(|| Found::Elsewhere { before: Vec::new(), name: name.to_owned(), of: Whose::Host })
     }
 
     fn own(&self, name: &str, labels: &[&str], kind: Kind) -> Found {
@@ -346,13 +357,17 @@ impl Zone {
         }
         match names.as_slice() {
             [] if names::is_private(address) => Found::NoName,
-            [] => Found::Elsewhere { before: Vec::new(), name: name.to_owned() },
+            [] => others(name),
             _ if kind == Kind::Ptr => {
                 Found::Records(names.into_iter().map(|n| (name.to_owned(), Data::Name(n))).collect())
             }
             _ => Found::Records(Vec::new()),
         }
     }
+}
+
+fn others(name: &str) -> Found {
+    Found::Elsewhere { before: Vec::new(), name: name.to_owned(), of: Whose::Others }
 }
 
 fn fits(data: &Data, kind: Kind) -> bool {

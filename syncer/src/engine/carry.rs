@@ -15,6 +15,7 @@ use super::{
     cache::Side,
     decide::{Action, HostSide, TenantSide, decide},
     decision::Decision,
+    dns::shown::{self, Shown},
     ledger,
     model::{Entry, Gone, Key},
     observe::slim,
@@ -267,6 +268,12 @@ pub(super) async fn object(pass: &Pass, key: &Key) -> Next {
         return pods::pod(pass, key).await;
     }
     let Some(kind) = translator(key.kind) else { return Ok(None) };
+    if *key == shown::key()
+        && let Shown::Ours(next) = shown::keep(pass, key).await?
+    {
+        pass.decided(key, Decision::NotForHosts);
+        return Ok(next);
+    }
     if pass.settled(key) {
         return Ok(None);
     }

@@ -1,5 +1,7 @@
 //! The tenant's DNS on its host (DN1): the home namespace with the Service `dns`, over the port that the tenant has here.
 
+pub(super) mod shown;
+
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
@@ -8,6 +10,7 @@ use skerry_kit::isolation::{HostNamespace, isolation};
 use super::{
     carry::{Pass, StepError},
     namespaces::{ensure_object, set_facts, unready},
+    queue::Lane,
     state::TenantDns,
 };
 use crate::{
@@ -52,6 +55,7 @@ pub(super) async fn ensure(pass: &Pass) -> Result<(), StepError> {
     let addresses: Vec<String> = ips.filter(|ip| ip.parse::<IpAddr>().is_ok()).collect();
     let endpoint = (servers.advertise.to_string(), port);
     *pass.tenant.dns.write() = (!addresses.is_empty()).then_some(TenantDns { addresses, endpoint });
+    pass.tenant.queue_key(shown::key(), Lane::Change);
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use super::{
     cache::Side,
     carry::{Pass, StepError},
     decide::HostSide,
+    dns::shown,
     model::Key,
     namespaces, sources,
     state::Tenant,
@@ -71,6 +72,9 @@ impl SyncerHandle {
     pub async fn reserve(&self, tenant: &str, service: &Value) -> Result<Allocation, ReserveError> {
         let pass = Pass::new(self.engine.clone(), self.tenant(tenant)?);
         let object = TenantObj(service.clone());
+        if let Some(cluster_ips) = shown::given(&pass, &object) {
+            return Ok(Allocation { cluster_ips, ..Allocation::default() });
+        }
         if !ServiceTranslator.wanted(&object, &pass.facts) {
             return Err(ReserveError::NoHost);
         }

@@ -125,10 +125,22 @@ async fn learn(host: &Host) -> Result<Option<String>, WireError> {
         return Ok(Some(why));
     }
     let missing = missing_fields(&host.wire).await;
+    let dns = own_dns(&host.wire).await?;
     *host.version.lock() = named(&version);
     let mut facts = host.facts.write();
-    *facts = Arc::new(HostFacts { minor, missing, simulated: host.entry.simulated, ..(**facts).clone() });
+    *facts =
+        Arc::new(HostFacts { minor, missing, dns, simulated: host.entry.simulated, ..(**facts).clone() });
     Ok(None)
+}
+
+/// Addresses of the host's DNS, by the name that it has in every cluster; none where it has no such Service.
+async fn own_dns(wire: &Wire) -> Result<Vec<String>, WireError> {
+    let found = match wire.find(&Kind::Service.path("kube-system", "kube-dns")).await {
+        Err(error) if error.code() == 403 => None,
+        found => found?,
+    };
+    let ips = found.as_ref().map(|service| items(service, "/spec/clusterIPs")).unwrap_or_default();
+    Ok(ips.iter().filter_map(Value::as_str).filter(|ip| *ip != "None").map(str::to_owned).collect())
 }
 
 async fn serves(wire: &Wire, group: &str, plural: &str) -> Result<bool, WireError> {

@@ -126,6 +126,12 @@ mod tests {
             reserve(&mut used, &quota, &super::figures(Kind::Pod, &large)).is_err(),
             "0.9 and 1.5 exceed 2"
         );
+        // What Skerry puts before a pod counts as any init container does.
+        let small = json!({"spec": {"initContainers": [{"resources": {"requests": {"cpu": "5m"}}}], "containers": [{}]}});
+        let five_thousandths = super::figures(Kind::Pod, &HostObj(small));
+        assert!(
+            five_thousandths.iter().any(|(name, figure)| **name == *"requests.cpu" && *figure == ONE / 200)
+        );
         let ended = HostObj(json!({"status": {"phase": "Succeeded"}}));
         assert!(super::figures(Kind::Pod, &ended).is_empty());
     }

@@ -99,6 +99,8 @@ pub struct SyncerConfig {
     pub hub: Option<kube::Client>,
     /// DNS for tenants; `None`: it is not served here, and pods keep their host's.
     pub dns: Option<Arc<Servers>>,
+    /// Skerry's own image, as nodes of hosts pull it; `None`: pods that need it are refused (PO30).
+    pub image: Option<Arc<str>>,
     /// Periods.
     pub periods: Periods,
     /// Most bytes of bodies held in memory.
@@ -117,6 +119,7 @@ impl SyncerConfig {
             embedded: None,
             hub: None,
             dns: None,
+            image: None,
             periods: Periods::default(),
             cache_bytes: 64 << 20,
         }
@@ -133,6 +136,7 @@ pub(crate) struct Engine {
     pub(crate) hub: Option<kube::Client>,
     pub(crate) embedded: Option<EmbeddedSource>,
     pub(crate) dns: Option<Arc<Servers>>,
+    pub(crate) image: Option<Arc<str>>,
     pub(crate) periods: Periods,
     /// When it began.
     pub(crate) began: Instant,
@@ -185,7 +189,7 @@ pub struct Held {
 impl Syncer {
     /// A syncer that has not begun.
     pub fn new(config: SyncerConfig) -> Self {
-        let SyncerConfig { tenants, hosts, embedded, hub, dns, periods, cache_bytes } = config;
+        let SyncerConfig { tenants, hosts, embedded, hub, dns, image, periods, cache_bytes } = config;
         let engine = Engine {
             tenants: RwLock::default(),
             hosts: RwLock::default(),
@@ -194,6 +198,7 @@ impl Syncer {
             hub,
             embedded,
             dns,
+            image,
             periods,
             began: Instant::now(),
             states: watch::Sender::new(Arc::new(BTreeMap::new())),

@@ -36,6 +36,8 @@ pub struct Host {
     pub entry: HostEntry,
     /// Its API server.
     pub wire: Wire,
+    /// Skerry's own image, as its nodes pull it.
+    pub image: Option<Arc<str>>,
     /// Work to do there.
     pub queue: Queue,
     /// Requests that may be in flight.
@@ -66,12 +68,18 @@ pub struct Host {
 
 impl Host {
     /// A host without facts.
-    pub(crate) fn new(entry: HostEntry, timings: Timings, stop: CancellationToken) -> Self {
+    pub(crate) fn new(
+        entry: HostEntry,
+        image: Option<Arc<str>>,
+        timings: Timings,
+        stop: CancellationToken,
+    ) -> Self {
         let wire = Wire::new(entry.client.clone());
         let facts = HostFacts { simulated: entry.simulated, ..HostFacts::default() };
         Self {
             entry,
             wire,
+            image,
             queue: Queue::new(timings),
             window: Mutex::default(),
             inflight: AtomicUsize::new(0),
@@ -277,6 +285,7 @@ impl Tenant {
             network: Arc::new(self.network(&entry)),
             namespaces: model.namespaces.clone(),
             host: self.host.facts.read().clone(),
+            image: self.host.image.clone(),
             visible_nodes: Arc::new(visible),
             cordoned: Arc::new(cordoned),
             services_agreed: entry.services_agreed,

@@ -9,7 +9,9 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Engine, dispatch, hosts,
+    Engine, dispatch,
+    dns::shown,
+    hosts,
     observe::{HostSink, TenantSink},
     queue::{Lane, What},
     sources,
@@ -41,7 +43,8 @@ impl Engine {
             if hosts.contains_key(&entry.name) {
                 continue;
             }
-            let host = Arc::new(Host::new(entry.clone(), self.timings.clone(), stop.child_token()));
+            let (image, timings) = (self.image.clone(), self.timings.clone());
+            let host = Arc::new(Host::new(entry.clone(), image, timings, stop.child_token()));
             hosts.insert(entry.name.clone(), host.clone());
             self.tasks.spawn(hosts::run(self.clone(), host.clone()));
             self.tasks.spawn(dispatch::run(self.clone(), host));
@@ -111,7 +114,7 @@ impl Engine {
                 model.nodes.keys().cloned().collect(),
             )
         };
-        for key in keys {
+        for key in keys.into_iter().chain([shown::key()]) {
             tenant.queue_key(key, Lane::Change);
         }
         for name in namespaces {

@@ -324,6 +324,9 @@ impl Engine {
             })
         };
         let Some((key, uid, host_uid)) = found else { return };
+        if event::is_of_ours(object, &uid) {
+            return;
+        }
         let about = object.text("/involvedObject/uid");
         if !about.is_empty() && host_uid.is_some_and(|h| *h != *about) {
             return;

@@ -5,9 +5,16 @@ use serde_json::{Value, json};
 use crate::{
     facts::Facts,
     kind::Kind,
-    mapping::h,
+    mapping::{Mapping, h},
     object::{Fields, HostObj, TenantObj, entry, filled, shell},
 };
+
+/// Whether an Event is about a container that Skerry put into a pod of this UID: the tenant knows of none (PO30).
+pub(crate) fn is_of_ours(event: &HostObj, uid: &str) -> bool {
+    let path = event.text("/involvedObject/fieldPath");
+    path.strip_prefix("spec.initContainers{").and_then(|name| name.strip_suffix('}'))
+        == Some(Mapping::hosts_file(uid).as_str())
+}
 
 /// A host Event about a carried object, as the tenant sees it.
 pub fn up(
@@ -138,6 +145,12 @@ mod tests {
         assert_eq!(hidden["message"], "Failed (details hidden)");
         let other = up(&event("sk-tabcdefghij2-x/y".to_owned()), Kind::Pod, &tenant, &host, &facts);
         assert_eq!(other["message"], "Failed (details hidden)");
+        let of = |container: &str| {
+            HostObj(json!({"involvedObject": {"fieldPath": format!("spec.initContainers{{{container}}}")}}))
+        };
+        let ours = Mapping::hosts_file("p1");
+        assert!(is_of_ours(&of(ours.as_str()), "p1") && !is_of_ours(&of(ours.as_str()), "p2"));
+        assert!(!is_of_ours(&of("migrate"), "p1") && !is_of_ours(&event(String::new()), "p1"));
         let mut bucket = Bucket::new(1);
         let now = std::time::Instant::now();
         assert_eq!((0..10_000).filter(|_| bucket.take(now)).count(), 10);

@@ -47,6 +47,7 @@ pub(crate) fn facts() -> Facts {
             node_addresses: ["192.0.2.10".to_owned()].into(),
             ..HostFacts::default()
         }),
+        image: Some("registry.example/skerry:1".into()),
         visible_nodes: Arc::new(["n1".to_owned()].into()),
         cordoned: Arc::default(),
         services_agreed: false,

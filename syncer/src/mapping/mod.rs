@@ -14,6 +14,7 @@ mod tests;
 pub(crate) use hash::h;
 pub(crate) use metadata::namespace_labels;
 pub use metadata::{Metadata, MetadataRules};
+pub(crate) use names::HOSTS_FILE;
 pub use names::{HostName, HostRef, Mapping};
 pub use origin::{Claim, NamespaceOrigin, Origin};
 pub(crate) use selectors::{namespace_selector, pod_selector};

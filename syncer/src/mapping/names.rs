@@ -45,6 +45,8 @@ pub struct Mapping {
 
 /// Names of Skerry's own objects in a workload namespace begin so; a tenant's that do are mapped apart.
 const OWN: &str = "skerry-";
+/// How names of [`Mapping::hosts_file`] begin.
+pub(crate) const HOSTS_FILE: &str = "skerry-hosts-";
 
 impl Mapping {
     /// The mapping of the tenant `id`, whose VirtualCluster has `uid`.
@@ -88,6 +90,12 @@ impl Mapping {
     /// Name of the Secret that holds a pod's tokens (PO20).
     pub fn token_secret(pod_uid: &str) -> HostName {
         HostName(format!("skerry-token-{}", h(&[pod_uid])).into())
+    }
+
+    /// Name of the container that writes a pod's hosts file, and of the volume it lies in (PO30). A tenant learns the UID
+    /// once its pod is stored, so no container of its own is called so.
+    pub fn hosts_file(pod_uid: &str) -> HostName {
+        HostName(format!("{HOSTS_FILE}{}", h(&[pod_uid])).into())
     }
 
     /// Name of a host pull Secret's copy in a workload namespace.

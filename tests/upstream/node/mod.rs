@@ -5,6 +5,7 @@ mod data;
 mod dns;
 mod downward;
 mod environment;
+mod fqdn;
 mod front_door;
 mod in_cluster;
 mod lives;
@@ -28,6 +29,7 @@ pub use data::files as sy43;
 pub use dns::resolved as sy111;
 pub use downward::values as sy46;
 pub use environment::printed as sy42;
+pub use fqdn::called as sy48;
 pub use front_door::reached as ki13;
 pub use in_cluster::installed as in_cluster;
 pub use lives::claims as sy87;
@@ -101,8 +103,11 @@ fn open() -> Place {
         Err(lacking @ NodeError::Lacks(_)) => return Place::Lacking(lacking.to_string()),
         Err(failed) => panic!("no node: {failed:?}"),
     };
-    let world =
-        World::start(Settings { address: cluster.machine_address().into(), ..Settings::of(crate::PROGRAM) });
+    let world = World::start(Settings {
+        address: cluster.machine_address().into(),
+        flags: vec![format!("--image={}", fqdn::SKERRY).into()],
+        ..Settings::of(crate::PROGRAM)
+    });
     let file = cluster.kubeconfig();
     world.ok(&["fleet", "join", "quay", "--host", "--member-kubeconfig", file.to_str().expect("a path")]);
     let tenant = world.cluster_with("kubectl", "ashore", &["--host", "skerry.quay"]);

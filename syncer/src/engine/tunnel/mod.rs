@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{SyncerHandle, carry::Pass, model::Key, sources};
 use crate::{
     kind::Kind,
-    mapping::{Claim, NamespaceOrigin},
+    mapping::{Claim, Mapping, NamespaceOrigin},
     object::{Fields, HostObj},
 };
 
@@ -120,6 +120,9 @@ impl SyncerHandle {
         }
         let pass = self.pass(tenant)?;
         let pod = proven(&pass, to).await?;
+        if names_ours(&head.query, &to.uid) {
+            return Err(StreamError::Gone);
+        }
         let audit_id = head.audit_id.clone();
         let answer = send(&pass, &pod, to, head).await?;
         match answer.status() {
@@ -162,6 +165,12 @@ impl SyncerHandle {
         }
         Ok(Pass::new(Arc::clone(&self.engine), tenant))
     }
+}
+
+/// Whether a query names the container that Skerry put into the pod: to the tenant there is none (PO30).
+fn names_ours(query: &str, uid: &str) -> bool {
+    let ours = Mapping::hosts_file(uid);
+    query.split('&').any(|pair| pair.strip_prefix("container=") == Some(ours.as_str()))
 }
 
 /// The live host pod, proven to be the one asked for (NM5).

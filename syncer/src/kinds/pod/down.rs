@@ -6,7 +6,7 @@ use skerry_api::labels;
 use super::{
     TokenSource, affinity,
     container::{self, Site},
-    downward, security,
+    downward, names, security,
     table::{POD_SECURITY, POD_SPEC, Row, row},
     volumes,
 };
@@ -104,7 +104,6 @@ fn pod_spec(
     identity(tenant, spec, facts, &mut out)?;
     host_namespaces(spec, facts, &mut out)?;
     pod_security(spec, facts, &mut out)?;
-    names(tenant, spec, facts, &mut out)?;
     dns(tenant, spec, facts, &mut out)?;
     scheduling(tenant, spec, facts, &mut out)?;
     let volumes = volumes::down(tenant, facts)?;
@@ -120,6 +119,7 @@ fn pod_spec(
     if !volumes.list.is_empty() {
         out.insert("volumes".to_owned(), Value::Array(volumes.list));
     }
+    names::down(tenant, spec, facts, &mut out)?;
     Ok(out)
 }
 
@@ -215,51 +215,6 @@ fn pod_security(
     Ok(())
 }
 
-/// `hostAliases` and `setHostnameAsFQDN` (PO30, KI13).
-fn names(
-    tenant: &TenantObj,
-    spec: &Map<String, Value>,
-    facts: &Facts,
-    out: &mut Map<String, Value>,
-) -> Result<(), Refusal> {
-    let mut aliases = spec.get("hostAliases").and_then(Value::as_array).cloned().unwrap_or_default();
-    let given: Vec<&str> = items(&tenant.0, "/spec/hostAliases")
-        .iter()
-        .flat_map(|alias| items(alias, "/hostnames"))
-        .filter_map(Value::as_str)
-        .collect();
-    let domain = &facts.network.cluster_domain;
-    let names: Vec<String> = [
-        "kubernetes".to_owned(),
-        "kubernetes.default".to_owned(),
-        "kubernetes.default.svc".to_owned(),
-        format!("kubernetes.default.svc.{domain}"),
-    ]
-    .into_iter()
-    .filter(|name| !given.contains(&name.as_str()))
-    .collect();
-    if !names.is_empty() {
-        for address in &facts.network.front_door {
-            aliases.push(json!({"ip": address, "hostnames": names}));
-        }
-    }
-    if !aliases.is_empty() {
-        out.insert("hostAliases".to_owned(), Value::Array(aliases));
-    }
-    let as_fqdn = spec.get("setHostnameAsFQDN").and_then(Value::as_bool) == Some(true);
-    let subdomain = spec.get("subdomain").and_then(Value::as_str).unwrap_or_default();
-    if as_fqdn && !subdomain.is_empty() {
-        require(facts, "PodSpec", "hostnameOverride", "spec.setHostnameAsFQDN")?;
-        let host = match spec.get("hostname").and_then(Value::as_str).unwrap_or_default() {
-            "" => tenant.name(),
-            name => name,
-        };
-        let fqdn = format!("{host}.{subdomain}.{}.svc.{domain}", tenant.namespace());
-        out.insert("hostnameOverride".to_owned(), Value::from(fqdn));
-    }
-    Ok(())
-}
-
 /// DNS policy (PO31).
 fn dns(
     tenant: &TenantObj,
@@ -302,7 +257,8 @@ fn dns(
         Vec::new()
     } else {
         let domain = &facts.network.cluster_domain;
-        vec![format!("{}.svc.{domain}", tenant.namespace()), format!("svc.{domain}"), domain.clone()]
+        let all = [format!("{}.svc.{domain}", tenant.namespace()), format!("svc.{domain}"), domain.clone()];
+        all.into_iter().chain(names::own_domain(tenant, spec, facts)).collect()
     };
     put("None", merged_dns(&user, servers, searches, facts)?);
     Ok(())

@@ -1,8 +1,10 @@
 //! Fields of a live host pod that may still change (PO32), as one strategic merge patch (EN14).
 
 use serde_json::{Map, Value, json};
+use skerry_api::labels;
 
 use crate::{
+    mapping::Mapping,
     object::{Fields, HostObj, entry, items, text},
     wire::FIELD_MANAGER,
 };
@@ -81,10 +83,13 @@ fn owned_keys(live: &HostObj, member: &str) -> Vec<String> {
     out
 }
 
+/// Images that differ. A container of our own has done its work: what is set for later pods changes nothing that runs (AP2).
 fn images(desired: &HostObj, live: &HostObj, member: &str) -> Vec<Value> {
     let pointer = format!("/spec/{member}");
+    let own = Mapping::hosts_file(desired.annotation(labels::ORIGIN_UID).unwrap_or_default());
     items(&desired.0, &pointer)
         .iter()
+        .filter(|container| text(container, "name") != own.as_str())
         .filter_map(|container| {
             let name = text(container, "name");
             let image = text(container, "image");

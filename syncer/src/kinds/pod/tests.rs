@@ -15,7 +15,7 @@ use crate::{
     },
     object::{HostObj, TenantObj},
     refusal::Reason,
-    settings::{HostPath, HostPolicy, ImageRule, NamespacedName, Settings},
+    settings::{Fqdn, HostPath, HostPolicy, ImageRule, NamespacedName, Settings},
 };
 
 fn pod(spec: Value) -> TenantObj {
@@ -112,6 +112,8 @@ fn golden_cases() -> Vec<(&'static str, Value, Facts)> {
     settings.to_host.pods.runtime_class_name = "gvisor".into();
     settings.to_host.pods.priority_class_name = "tenants".into();
     let classed = Facts { settings: Arc::new(settings), ..base.clone() };
+    let mut exact = Settings::default();
+    exact.to_host.pods.fqdn = Fqdn::Exact;
     let cordoned = Facts { cordoned: Arc::new(vec!["n7".to_owned()]), ..base.clone() };
     let policy = HostPolicy {
         volumes: [
@@ -158,6 +160,12 @@ fn golden_cases() -> Vec<(&'static str, Value, Facts)> {
             base.clone(),
         ),
         ("fqdn", with(plain(), json!({"setHostnameAsFQDN": true, "subdomain": "s"})), base.clone()),
+        (
+            "exact",
+            json!({"hostname": "h", "subdomain": "s", "setHostnameAsFQDN": true, "hostAliases": [{"ip": "1.2.3.4", "hostnames": ["a", "b"]}],
+                "initContainers": [{"name": "i", "image": "x"}], "containers": [{"name": "c", "image": "x"}]}),
+            Facts { settings: Arc::new(exact), ..base.clone() },
+        ),
         (
             "cordoned",
             with(

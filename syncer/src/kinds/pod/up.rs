@@ -3,10 +3,11 @@
 use serde_json::{Map, Value, json};
 use skerry_api::labels;
 
+use super::hidden;
 use crate::{
     facts::Facts,
+    mapping::HOSTS_FILE,
     object::{Fields, HostObj, TenantObj, filled, items, text},
-    settings::Injected,
     wire::FIELD_MANAGER,
 };
 
@@ -109,8 +110,11 @@ fn conditions(tenant: &TenantObj, host: &HostObj, facts: &Facts) -> Vec<Value> {
             }
             (None, _) => {}
         }
-        if let Some(Value::String(message)) = condition.get_mut("message") {
-            *message = scrub(message, tenant, host, facts);
+        let message = condition.remove("message");
+        if let Some(message) = message.as_ref().and_then(Value::as_str)
+            && let Some(message) = hidden::without(message, tenant, facts)
+        {
+            condition.insert("message".to_owned(), Value::from(scrub(&message, tenant, host, facts)));
         }
         out.push(Value::Object(condition));
     }
@@ -153,12 +157,11 @@ pub(crate) fn gates_down(tenant: &TenantObj, host: &HostObj) -> Vec<Value> {
 }
 
 fn containers(tenant: &TenantObj, host: &HostObj, facts: &Facts, field: &str, spec: &str) -> Vec<Value> {
-    let show = facts.settings.to_host.pods.injected == Injected::Show;
     let mut out = Vec::new();
     for status in items(&host.0, &format!("/status/{field}")) {
         let name = text(status, "name");
         let own = items(&tenant.0, spec).iter().find(|c| text(c, "name") == name);
-        if own.is_none() && !show {
+        if !hidden::is_shown(name, tenant, facts) {
             continue;
         }
         let mut status = status.clone();
@@ -188,8 +191,9 @@ fn containers(tenant: &TenantObj, host: &HostObj, facts: &Facts, field: &str, sp
     out
 }
 
-/// What no object of a tenant is called: token Secrets, and the accounts and the namespace of Skerry on a host.
-const OF_THE_HOST: [&str; 3] = ["skerry-token-", "system:serviceaccount:", labels::SYSTEM_NAMESPACE];
+/// What no object of a tenant is called: token Secrets, the writers of hosts files, and the accounts and the namespace of Skerry on a host.
+const OF_THE_HOST: [&str; 4] =
+    ["skerry-token-", HOSTS_FILE, "system:serviceaccount:", labels::SYSTEM_NAMESPACE];
 
 /// A text without host names: known ones are mapped back, a text with an unknown one is hidden (SE14).
 pub fn scrub(message: &str, tenant: &TenantObj, host: &HostObj, facts: &Facts) -> String {
