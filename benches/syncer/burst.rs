@@ -84,6 +84,8 @@ fn pod(name: &str, token: bool) -> String {
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "burst"}},
         "spec": {
             "automountServiceAccountToken": token,
+            // Nothing here resolves names, and a pod that asked for it would be told so.
+            "dnsPolicy": "Default",
             "containers": [{
                 "name": "web", "image": "nginx:1.27", "ports": [{"containerPort": 80}],
                 "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},

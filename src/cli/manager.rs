@@ -12,13 +12,14 @@ use skerry_kit::error::chain;
 use skerry_telemetry::logs::{self, Format};
 use skerry_telemetry::{Metrics, Shutdown};
 
+use super::adapters::by_path::ByPath;
 use super::classes;
 use super::exit::Failure;
 use super::hub::HubArgs;
 use super::ops;
 use crate::context::Settings;
 use crate::control_plane::admin::Admin;
-use crate::control_plane::embedded::{Embedded, FrontDoor, SystemClients};
+use crate::control_plane::embedded::{Embedded, FrontDoor};
 use crate::inventory::InventorySettings;
 use crate::inventory::join::{self, Candidate, Join};
 use crate::manager::{self, Parts};
@@ -58,12 +59,6 @@ pub struct ManagerArgs {
     log_level: String,
 }
 
-/// Clients by path of the shared API server.
-pub struct ByPath {
-    /// Configuration whose URL is the server's own.
-    pub config: Config,
-}
-
 /// The configuration of a kubeconfig with a system identity.
 pub async fn apiserver_config(path: &Path) -> Result<Config, Failure> {
     let file =
@@ -75,15 +70,6 @@ pub async fn apiserver_config(path: &Path) -> Result<Config, Failure> {
 pub fn ca_bundle(config: &Config) -> String {
     let ca = config.root_cert.iter().flatten();
     ca.map(|der| pem::encode(&pem::Pem::new("CERTIFICATE", der.clone()))).collect()
-}
-
-impl SystemClients for ByPath {
-    fn tenant(&self, id: &str) -> Option<Client> {
-        let mut config = self.config.clone();
-        let url = format!("{}clusters/{id}", config.cluster_url);
-        config.cluster_url = url.parse().ok()?;
-        Client::try_from(config).ok()
-    }
 }
 
 async fn embedded(args: &ManagerArgs) -> Result<Option<Embedded>, Failure> {
@@ -101,7 +87,7 @@ async fn embedded(args: &ManagerArgs) -> Result<Option<Embedded>, Failure> {
         server_name: args.front_door_name.clone(),
     };
     let client = Client::try_from(config.clone())?;
-    Ok(Some(Embedded::new(Admin::new(client), front_door, Arc::new(ByPath { config }))))
+    Ok(Some(Embedded::new(Admin::new(client), front_door, Arc::new(ByPath::new(config)?))))
 }
 
 /// Joins the hub's own cluster as host; it is tried until it is done, and done anew at each start.

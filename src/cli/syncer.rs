@@ -13,11 +13,12 @@ use skerry_telemetry::logs::{self, Format};
 use skerry_telemetry::{Metrics, Shutdown};
 use tokio::sync::watch;
 
+use super::adapters::by_path::ByPath;
 use super::adapters::directory::{self, Directory, Feed};
 use super::exit::Failure;
 use super::hub::HubArgs;
 use super::link::{self, TlsFiles};
-use super::manager::{ByPath, apiserver_config, ca_bundle};
+use super::manager::{apiserver_config, ca_bundle};
 use super::ops;
 use crate::control_plane::embedded::SystemClients;
 use crate::inventory::InventorySettings;
@@ -82,7 +83,7 @@ pub async fn run(args_hub: &HubArgs, args: SyncerArgs) -> Result<(), Failure> {
         let config = apiserver_config(path).await?;
         bundle = ca_bundle(&config);
         syncer.embedded = Some(EmbeddedSource { client: Client::try_from(config.clone())? });
-        clients = Some(Arc::new(ByPath { config }));
+        clients = Some(Arc::new(ByPath::new(config)?));
     }
     let link = listen(&args).await?;
     let directory = Directory {

@@ -19,7 +19,7 @@ pub trait Fields {
 
     /// Text at a JSON pointer; empty when absent.
     fn text(&self, pointer: &str) -> &str {
-        self.value().pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        at(self.value(), pointer).and_then(Value::as_str).unwrap_or_default()
     }
     /// `metadata.name`.
     fn name(&self) -> &str {
@@ -39,7 +39,7 @@ pub trait Fields {
     }
     /// `metadata.generation`.
     fn generation(&self) -> i64 {
-        self.value().pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default()
+        at(self.value(), "/metadata/generation").and_then(Value::as_i64).unwrap_or_default()
     }
     /// Why it could not be decoded, where nothing but its metadata is known (FM11).
     fn unreadable(&self) -> Option<&str> {
@@ -47,24 +47,23 @@ pub trait Fields {
     }
     /// Whether a deletion is under way.
     fn deleting(&self) -> bool {
-        self.value().pointer("/metadata/deletionTimestamp").is_some_and(|v| !v.is_null())
+        at(self.value(), "/metadata/deletionTimestamp").is_some_and(|v| !v.is_null())
     }
     /// The grace period of a deletion under way.
     fn deletion_grace(&self) -> Option<i64> {
-        self.value().pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64)
+        at(self.value(), "/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64)
     }
     /// A label.
     fn label(&self, key: &str) -> Option<&str> {
-        self.value().pointer("/metadata/labels")?.get(key)?.as_str()
+        at(self.value(), "/metadata/labels")?.get(key)?.as_str()
     }
     /// An annotation.
     fn annotation(&self, key: &str) -> Option<&str> {
-        self.value().pointer("/metadata/annotations")?.get(key)?.as_str()
+        at(self.value(), "/metadata/annotations")?.get(key)?.as_str()
     }
     /// The owner that controls it.
     fn controller(&self) -> Option<&Value> {
-        self.value()
-            .pointer("/metadata/ownerReferences")?
+        at(self.value(), "/metadata/ownerReferences")?
             .as_array()?
             .iter()
             .find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))
@@ -120,9 +119,21 @@ pub(crate) fn entry<'a>(map: &'a mut Map<String, Value>, key: &str) -> &'a mut M
     }
 }
 
+/// What is at a JSON pointer through members of objects, as `Value::pointer`, which makes a string of each part.
+pub(crate) fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
+    if pointer.contains('~') {
+        return value.pointer(pointer);
+    }
+    pointer.split('/').skip(1).try_fold(value, |value, part| match value {
+        Value::Object(map) => map.get(part),
+        Value::Array(list) => list.get(part.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
 /// Items of an array at a pointer; none when absent.
 pub(crate) fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    at(value, pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// Text of a member; empty when absent.

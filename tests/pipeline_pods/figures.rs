@@ -45,7 +45,7 @@ async fn pipeline_ob1_figures_of_a_pod() {
     let conflicts = "writes_total{side=\"host\",kind=\"services\",verb=\"create\",result=\"conflict\"}";
     assert!(at(conflicts) >= 1.0, "{page}");
     assert_eq!(at("objects{kind=\"pods\"}"), 1.0, "{page}");
-    assert_eq!(at("tenants{state=\"served\"}"), 1.0, "{page}");
+    assert_eq!(at("tenants{state=\"open\"}"), 1.0, "{page}");
     assert!(at("window{host=\"h\"}") >= 8.0, "{page}");
     for lane in ["urgent", "change", "patrol"] {
         assert!(page.contains(&format!("skerry_syncer_queue_depth{{lane=\"{lane}\"}}")), "{page}");

@@ -1,5 +1,6 @@
 //! The API server's traits, carried out with the stages (architecture section 3), and what the syncer is fed with.
 
+pub mod by_path;
 pub mod clients;
 pub mod directory;
 pub mod gate;
