@@ -5,9 +5,10 @@ use http::header::AUTHORIZATION;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::chain::Chain;
 use super::issuer::{Issuer, TokenError};
 use super::service_account::{self, Lookup};
-use super::x509::{self, CertificateError};
+use super::x509::CertificateError;
 use super::{Identity, credential};
 
 /// What judges the credentials of one tenant's requests.
@@ -60,14 +61,14 @@ pub fn bearer(headers: &HeaderMap) -> Option<Result<&str, AuthError>> {
 }
 
 /// A chain below the system authority.
-pub fn system_certificate(chain: &[Vec<u8>], authorities: &[Vec<u8>]) -> Result<Identity, CertificateError> {
-    x509::verify(chain, authorities)?.into_system_identity()
+pub fn system_certificate(chain: &Chain, authorities: &[Vec<u8>]) -> Result<Identity, CertificateError> {
+    chain.verify(authorities)?.into_system_identity()
 }
 
 impl<L: Lookup> Authenticator<'_, L> {
     /// Judges all a request carries, the certificate first, as upstream: one that proves somebody is enough; none that
     /// does is an error; none at all is [`Identity::anonymous`].
-    pub fn authenticate(&self, chain: &[Vec<u8>], headers: &HeaderMap) -> Result<Identity, AuthError> {
+    pub fn authenticate(&self, chain: &Chain, headers: &HeaderMap) -> Result<Identity, AuthError> {
         let mut refused = None;
         if !chain.is_empty() {
             match self.certificate(chain) {
@@ -86,13 +87,13 @@ impl<L: Lookup> Authenticator<'_, L> {
         refused.map_or_else(|| Ok(Identity::anonymous()), Err)
     }
 
-    fn certificate(&self, chain: &[Vec<u8>]) -> Result<Identity, CertificateError> {
+    fn certificate(&self, chain: &Chain) -> Result<Identity, CertificateError> {
         if !self.system_authorities.is_empty()
             && let Ok(who) = system_certificate(chain, self.system_authorities)
         {
             return Ok(who);
         }
-        x509::verify(chain, &[self.client_authority])?.into_tenant_identity(self.min_issued_at)
+        chain.verify(&[self.client_authority])?.into_tenant_identity(self.min_issued_at)
     }
 
     /// Judges a token for audiences; gives those that fit.

@@ -1,6 +1,7 @@
 //! Who asks: certificates, tokens and the identities they prove.
 
 pub mod authn;
+pub mod chain;
 pub mod credential;
 pub mod csr;
 pub mod issuer;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::authn::{AuthError, Authenticator};
+use super::chain::Chain;
 use super::credential::{Credential, CredentialRequest};
 use super::issuer::TokenError;
 use super::keys::TenantKeys;
@@ -68,7 +69,7 @@ fn judge(
     };
     let mut headers = HeaderMap::new();
     headers.insert("authorization", HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
-    by.authenticate(&[], &headers)
+    by.authenticate(&Chain::default(), &headers)
 }
 
 fn request(spec: Value) -> Value {
@@ -225,7 +226,7 @@ fn credentials_are_certificates_or_tokens() {
         panic!("no certificate")
     };
     assert!(expires.as_second() <= Timestamp::now().as_second() + 90 * 86_400);
-    let chain = pki::certificates_of_pem(certificate.as_bytes()).unwrap();
+    let chain = Chain::from(pki::certificates_of_pem(certificate.as_bytes()).unwrap());
     let by = Authenticator {
         client_authority: keys.client.der(),
         system_authorities: &[],
@@ -250,7 +251,7 @@ fn credentials_are_certificates_or_tokens() {
     ] {
         assert_eq!(CredentialRequest::from_value(&wrong).unwrap_err().len(), 1, "{wrong}");
     }
-    assert_eq!(by.authenticate(&[], &HeaderMap::new()), Ok(Identity::anonymous()));
+    assert_eq!(by.authenticate(&Chain::default(), &HeaderMap::new()), Ok(Identity::anonymous()));
 }
 
 /// AS-46: a CSR cannot name what is reserved, nor carry an OU.

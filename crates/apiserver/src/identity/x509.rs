@@ -52,9 +52,27 @@ fn weak(certificate: &X509Certificate<'_>) -> bool {
     *algorithm == oid_registry::OID_PKCS1_SHA1WITHRSA || *algorithm == oid_registry::OID_SHA1_WITH_RSA
 }
 
-fn in_time(certificate: &X509Certificate<'_>, now: i64) -> bool {
-    let validity = certificate.validity();
-    validity.not_before.timestamp() <= now + LEEWAY && validity.not_after.timestamp() + LEEWAY > now
+/// From when to when something holds, in seconds of the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    from: i64,
+    until: i64,
+}
+
+impl Span {
+    fn of(certificate: &X509Certificate<'_>) -> Self {
+        let validity = certificate.validity();
+        Self { from: validity.not_before.timestamp(), until: validity.not_after.timestamp() }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { from: self.from.max(other.from), until: self.until.min(other.until) }
+    }
+
+    fn holds(self, now: i64) -> Result<Self, CertificateError> {
+        let inside = self.from <= now + LEEWAY && self.until + LEEWAY > now;
+        inside.then_some(self).ok_or(CertificateError::Expired)
+    }
 }
 
 fn is_authority(certificate: &X509Certificate<'_>) -> bool {
@@ -73,10 +91,9 @@ pub fn verify(
     let leaf = chain.first().ok_or(CertificateError::Malformed)?;
     let mut current = leaf;
     let mut rest = chain.get(1..).unwrap_or_default().iter();
+    let mut span = Span::of(leaf);
     loop {
-        if !in_time(current, now) {
-            return Err(CertificateError::Expired);
-        }
+        span = span.and(Span::of(current).holds(now)?);
         if weak(current) {
             return Err(CertificateError::OtherAuthority);
         }
@@ -85,9 +102,7 @@ pub fn verify(
                 && current.verify_signature(Some(issuer.public_key())).is_ok()
         };
         if let Some(root) = roots.iter().find(|root| signed_by(root)) {
-            if !in_time(root, now) {
-                return Err(CertificateError::Expired);
-            }
+            span = span.and(Span::of(root).holds(now)?);
             break;
         }
         let next = rest.next().filter(|c| is_authority(c) && signed_by(c));
@@ -102,6 +117,7 @@ pub fn verify(
     Ok(Verified {
         subject: subject_of(leaf.subject()),
         issued_at: leaf.validity().not_before.timestamp() + LEEWAY,
+        span,
     })
 }
 
@@ -112,6 +128,8 @@ pub struct Verified {
     pub subject: Subject,
     /// When it was issued, in seconds of the epoch.
     pub issued_at: i64,
+    /// When all certificates of the chain are valid.
+    span: Span,
 }
 
 /// Reads CN, O and OU of a name.
@@ -127,6 +145,11 @@ pub fn subject_of(name: &X509Name<'_>) -> Subject {
 }
 
 impl Verified {
+    /// The same at another time, in seconds of the epoch.
+    pub fn at(self, now: i64) -> Result<Self, CertificateError> {
+        self.span.holds(now).map(|_| self)
+    }
+
     /// As an identity of a tenant.
     pub fn into_tenant_identity(
         self,

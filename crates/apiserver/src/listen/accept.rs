@@ -152,10 +152,11 @@ async fn secure(server: &Arc<Server>, acceptor: TlsAcceptor, stream: TcpStream, 
         Err(_elapsed) => return server.metrics().refused("handshake"),
     };
     let (_, session) = stream.get_ref();
+    let chain = session.peer_certificates().unwrap_or_default().iter();
     let conn = Conn {
         peer: Some(peer),
         sni: session.server_name().map(str::to_ascii_lowercase),
-        chain: session.peer_certificates().unwrap_or_default().iter().map(|c| c.to_vec()).collect(),
+        chain: chain.map(|c| c.to_vec()).collect::<Vec<_>>().into(),
     };
     serve_connection(server, Arc::new(conn), stream).await;
 }

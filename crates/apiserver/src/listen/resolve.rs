@@ -3,19 +3,20 @@
 use http::{HeaderMap, Uri};
 
 use super::serving::kubernetes_name;
+use crate::identity::chain::Chain;
 use crate::identity::{authn, jwt, x509};
 use crate::model::status::{ApiStatus, Subject};
 use crate::tenant::TenantId;
 
 /// What a connection has proven, and where it comes from.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Conn {
     /// Address of the other end.
     pub peer: Option<std::net::SocketAddr>,
     /// Server name of the handshake, lower case.
     pub sni: Option<String>,
-    /// Client certificate chain, DER, leaf first; possession of the leaf's key is proven, nothing else.
-    pub chain: Vec<Vec<u8>>,
+    /// What the client showed of itself.
+    pub chain: Chain,
 }
 
 /// Where a request goes.
@@ -105,7 +106,7 @@ fn hint(conn: &Conn, headers: &HeaderMap) -> Option<TenantId> {
         let token = authn::bearer(headers)?.ok()?;
         jwt::unverified_issuer(token)?.rsplit('/').next()?.parse().ok()
     };
-    of_token().or_else(|| x509::issuer_hint(conn.chain.first()?))
+    of_token().or_else(|| x509::issuer_hint(conn.chain.leaf()?))
 }
 
 /// Resolves a request.

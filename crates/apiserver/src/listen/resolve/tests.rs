@@ -23,7 +23,7 @@ fn ask(
     headers: HeaderMap,
     chain: Vec<Vec<u8>>,
 ) -> Result<Route, u16> {
-    let conn = Conn { peer: None, sni: sni.map(str::to_owned), chain };
+    let conn = Conn { peer: None, sni: sni.map(str::to_owned), chain: chain.into() };
     let uri: Uri = format!("https://{host}{path}").parse().unwrap();
     resolve(&conn, &uri, &headers, &names()).map_err(|s| s.code)
 }
